@@ -1,0 +1,8 @@
+//! Plays a life on the host for each seed given, and prints the digests.
+
+fn main() -> Result<(), std::num::ParseIntError> {
+    for seed in std::env::args().skip(1) {
+        println!("{seed} {}", no_host::play(seed.parse()?));
+    }
+    Ok(())
+}
