@@ -1,0 +1,175 @@
+//! How many retries all calls together may make.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Thousandths of a token: what the budget counts in, so that a ratio such as 0.2 is exact.
+pub type MilliTokens = u64;
+
+/// What kind of failure a retry answers; the kinds may cost differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryKind {
+    /// A refusal by quota.
+    Throttled,
+    /// Anything else.
+    Other,
+}
+
+/// The parameters of a [`RetryBudget`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RetryBudgetConfig {
+    /// The most that can be saved up.
+    pub capacity: MilliTokens,
+    /// What a retry after a refusal by quota costs.
+    pub throttled_cost: MilliTokens,
+    /// What any other retry costs.
+    pub other_cost: MilliTokens,
+    /// What a call that succeeds at its first attempt gives.
+    pub deposit: MilliTokens,
+    /// Whether a call that succeeds at a later attempt gives back what its last retry cost (instead of `deposit`).
+    pub refund: bool,
+    /// What flows in with time, per second, whatever the calls do.
+    pub per_second: MilliTokens,
+    /// A retry is allowed only while more than this is left after it was charged.
+    pub floor: MilliTokens,
+    /// Whether a failure is charged even where its retry is not allowed.
+    pub charge_refused: bool,
+}
+
+impl RetryBudgetConfig {
+    /// One retry for every five calls, ten a second in any case: the defaults of Finagle's retry budget, with credits
+    /// that stop growing after ten seconds' worth.
+    pub const DEFAULT: Self = Self {
+        capacity: 100_000,
+        throttled_cost: 1_000,
+        other_cost: 1_000,
+        deposit: 200,
+        refund: false,
+        per_second: 10_000,
+        floor: 0,
+        charge_refused: false,
+    };
+
+    /// The AWS SDKs' standard mode of 2026: 500 tokens, 5 for a throttled retry and 14 for any other, given back on
+    /// success.
+    pub const AWS_STANDARD: Self = Self {
+        capacity: 500_000,
+        throttled_cost: 5_000,
+        other_cost: 14_000,
+        deposit: 1_000,
+        refund: true,
+        per_second: 0,
+        floor: 0,
+        charge_refused: false,
+    };
+
+    /// gRPC's retry throttling (gRFC A6): one token a failure, `ratio` thousandths back for each success, retries only
+    /// above half of `max_tokens`.
+    #[must_use]
+    pub const fn grpc(max_tokens: u64, ratio: MilliTokens) -> Self {
+        Self {
+            capacity: max_tokens * 1_000,
+            throttled_cost: 1_000,
+            other_cost: 1_000,
+            deposit: ratio,
+            refund: false,
+            per_second: 0,
+            floor: max_tokens * 500,
+            charge_refused: true,
+        }
+    }
+}
+
+/// A bound on retries over all calls and endpoints, so that failures cannot multiply the load.
+///
+/// ```
+/// use sluicegate::{RetryBudget, RetryBudgetConfig, RetryKind, Timestamp};
+///
+/// let now = Timestamp::ZERO;
+/// let mut budget = RetryBudget::new(RetryBudgetConfig::AWS_STANDARD, now);
+/// let charged = budget.withdraw(now, RetryKind::Other).unwrap();
+/// assert_eq!(budget.left(now), 486_000);
+/// budget.success(now, Some(charged));
+/// assert_eq!(budget.left(now), 500_000);
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryBudget {
+    config: RetryBudgetConfig,
+    /// In milli-tokens times a million, so that each microsecond's share is whole.
+    level: u128,
+    at: Timestamp,
+}
+
+const SCALE: u128 = 1_000_000;
+
+impl RetryBudget {
+    /// A full budget.
+    #[must_use]
+    pub fn new(config: RetryBudgetConfig, now: Timestamp) -> Self {
+        Self::with_level(config, config.capacity, now)
+    }
+
+    /// A budget with `level` left.
+    #[must_use]
+    pub fn with_level(config: RetryBudgetConfig, level: MilliTokens, now: Timestamp) -> Self {
+        Self { config, level: u128::from(level.min(config.capacity)) * SCALE, at: now }
+    }
+
+    /// What is left at `now`.
+    #[must_use]
+    pub fn left(&self, now: Timestamp) -> MilliTokens {
+        u64::try_from(self.level_at(now) / SCALE).unwrap_or(u64::MAX)
+    }
+
+    /// Pays for one retry and returns what it cost.
+    ///
+    /// # Errors
+    /// When there is too little: the earliest time at which the inflow alone allows the retry, or `None` where nothing
+    /// flows in with time.
+    pub fn withdraw(&mut self, now: Timestamp, kind: RetryKind) -> Result<MilliTokens, Option<Timestamp>> {
+        let cost = match kind {
+            RetryKind::Throttled => self.config.throttled_cost,
+            RetryKind::Other => self.config.other_cost,
+        };
+        self.level = self.level_at(now);
+        self.at = self.at.max(now);
+        let price = u128::from(cost) * SCALE;
+        let floor = u128::from(self.config.floor) * SCALE;
+        // With a floor, strictly more than it must be left; without one, paying the last token is fine.
+        let needed = if floor == 0 { price } else { price + floor + 1 };
+        if self.level >= needed {
+            self.level -= price;
+            return Ok(cost);
+        }
+        let missing = needed - self.level;
+        if self.config.charge_refused {
+            self.level = self.level.saturating_sub(price);
+        }
+        if self.config.per_second == 0 {
+            return Err(None);
+        }
+        let wait = missing.div_ceil(u128::from(self.config.per_second));
+        Err(Some(now.saturating_add(Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX)))))
+    }
+
+    /// Credits a call that succeeded; `charged` is what its last retry cost, `None` if the first attempt succeeded.
+    pub fn success(&mut self, now: Timestamp, charged: Option<MilliTokens>) {
+        let credit = match charged {
+            Some(cost) if self.config.refund => cost,
+            _ => self.config.deposit,
+        };
+        let level = self.level_at(now) + u128::from(credit) * SCALE;
+        self.level = level.min(u128::from(self.config.capacity) * SCALE);
+        self.at = self.at.max(now);
+    }
+
+    fn level_at(&self, now: Timestamp) -> u128 {
+        let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
+        let inflow = u128::from(elapsed) * u128::from(self.config.per_second);
+        (self.level + inflow).min(u128::from(self.config.capacity) * SCALE)
+    }
+}

@@ -1,0 +1,51 @@
+//! Every number the engine starts from, by name.
+
+use core::time::Duration;
+
+/// The version of the policy's form.
+pub const POLICY_VERSION: u64 = 1;
+/// Attempts a call gets: AWS's user guide, "Scaling and throughput best practices" for Amazon Bedrock, names six.
+pub const MAX_ATTEMPTS: u64 = 6;
+/// First delay after a capacity error, in milliseconds; the same page starts at about a second.
+pub const OVERLOADED_BASE_MS: u64 = 1_000;
+/// Longest delay after a capacity error, in milliseconds: the AWS SDKs' own cap.
+pub const OVERLOADED_CAP_MS: u64 = 20_000;
+/// First delay while a model is loaded, in milliseconds.
+pub const NOT_READY_BASE_MS: u64 = 500;
+/// Longest delay while a model is loaded, in milliseconds.
+pub const NOT_READY_CAP_MS: u64 = 5_000;
+/// First delay after any other failure, in milliseconds.
+pub const OTHER_BASE_MS: u64 = 500;
+/// Longest delay after any other failure, in milliseconds.
+pub const OTHER_CAP_MS: u64 = 20_000;
+/// Retries allowed per thousand calls over the long run, beyond the steady inflow: Finagle's 20 per cent.
+pub const BUDGET_RATIO_PERMILLE: u64 = 200;
+/// Retries a second that are allowed whatever the calls do: Finagle's ten.
+pub const BUDGET_PER_SECOND: u64 = 10;
+/// Retries that can be saved up.
+pub const BUDGET_CAPACITY: u64 = 100;
+/// Calls that may wait at once.
+pub const QUEUE_CAPACITY: u64 = 10_000;
+/// How long an attempt may be out, in milliseconds: longer than the longest generation seen.
+pub const LEASE_MS: u64 = 900_000;
+/// How long a pool stays closed after a refusal that names the day, unless its own count says longer. The service does
+/// not say when its day turns, so the pool asks again with one call at a time.
+pub const DAY_PROBE: Duration = Duration::from_secs(60 * 60);
+/// The shortest and the longest pause after a refusal by a minute quota.
+pub const REFUSAL_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// What is left of a limit after a refusal, in thousandths.
+pub const REFUSAL_KEEPS_PERMILLE: u64 = 900;
+/// How much of the declared limit a lowered one regains per second, in thousandths.
+pub const RECOVERY_PERMILLE_PER_SECOND: u64 = 10;
+/// A learned limit never falls below this share of the declared one, in thousandths.
+pub const TRUST_FLOOR_PERMILLE: u64 = 20;
+/// What is left of the limit after a capacity error, in thousandths.
+pub const CUT_KEEPS_PERMILLE: u64 = 800;
+/// Below the last limit that held, every success adds one attempt; above it, this share of one, in thousandths.
+pub const PROBE_PERMILLE: u64 = 30;
+/// After this long without a capacity error the last limit that held is forgotten and growth is quick again.
+pub const CALM: Duration = Duration::from_secs(3);
+/// How long an endpoint that cannot serve its model is left out.
+pub const UNUSABLE_FOR: Duration = Duration::from_secs(300);
+/// How many events are kept for a caller that does not take them out; the oldest go first.
+pub const EVENTS_KEPT: usize = 4_096;

@@ -1,0 +1,315 @@
+//! What goes into the engine and what comes out of it.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::breaker::BreakerState;
+use crate::outcome::{Outcome, OutcomeClass, Quota};
+use crate::policy::{EndpointId, ModelId, PoolId};
+use crate::time::Timestamp;
+
+/// Names one logical request of the application; the caller picks it and does not use it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub u64);
+
+/// Names one wire request made for a call; the engine picks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptId(pub u64);
+
+/// One logical request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Call {
+    /// Its name.
+    pub id: CallId,
+    /// The model it asks for.
+    pub model: ModelId,
+    /// The tokens the service reserves when it admits the call.
+    pub tokens: u64,
+    /// When it must have been answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// Higher goes first.
+    #[serde(default)]
+    pub priority: u8,
+}
+
+impl Call {
+    /// A call for `tokens` tokens without deadline, at priority 0.
+    #[must_use]
+    pub const fn new(id: CallId, model: ModelId, tokens: u64) -> Self {
+        Self { id, model, tokens, deadline: None, priority: 0 }
+    }
+
+    /// The same call with a deadline.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Timestamp) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The same call with a priority.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+}
+
+/// What the engine is told. A list of times and inputs is a trace: it replays to the same decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// A new call.
+    Submit(Call),
+    /// How an attempt ended.
+    Report {
+        /// The attempt, as named by [`Decision::Send`].
+        attempt: AttemptId,
+        /// Its end.
+        outcome: Outcome,
+    },
+    /// The caller no longer wants the call. Attempts that are out must still be reported.
+    Cancel(CallId),
+    /// The time of [`Engine::next_wakeup`](crate::Engine::next_wakeup) has come. At any other time it changes nothing.
+    Wake,
+}
+
+/// What the engine wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Send an attempt for `call` to `endpoint` now, and report its end.
+    Send {
+        /// The call.
+        call: CallId,
+        /// The name of the attempt, for the report.
+        attempt: AttemptId,
+        /// Where to.
+        endpoint: EndpointId,
+    },
+    /// The call is over. Comes exactly once for every submitted call.
+    End {
+        /// The call.
+        call: CallId,
+        /// How it ended.
+        reason: EndReason,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// An attempt succeeded.
+    Answered,
+    /// It was not sent (again), because that could not have helped.
+    Refused {
+        /// Why.
+        why: Refusal,
+        /// The earliest time at which submitting it could help, where one is known.
+        retry_at: Option<Timestamp>,
+    },
+    /// Its deadline passed while it waited.
+    Expired,
+    /// The caller cancelled it.
+    Cancelled,
+    /// Its last attempt failed and was not to be repeated.
+    Failed {
+        /// How the last attempt ended.
+        class: OutcomeClass,
+    },
+}
+
+/// Why a call was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It could not be answered before its deadline.
+    Deadline,
+    /// It needs more tokens than any endpoint's pools hold.
+    TooLarge {
+        /// The largest size that fits.
+        limit: u64,
+    },
+    /// As many calls wait as the policy allows.
+    QueueFull,
+    /// No endpoint for its model is usable.
+    NoEndpoint,
+}
+
+/// Misuse by the caller. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InputError {
+    /// A call of this name is under way.
+    DuplicateCall(CallId),
+    /// No call of this name is under way.
+    UnknownCall(CallId),
+    /// No attempt of this name is out: never sent, already reported, or its lease has expired.
+    UnknownAttempt(AttemptId),
+    /// The policy has no such model.
+    UnknownModel(ModelId),
+}
+
+impl InputError {
+    /// The stable name of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::DuplicateCall(_) => "duplicate_call",
+            Self::UnknownCall(_) => "unknown_call",
+            Self::UnknownAttempt(_) => "unknown_attempt",
+            Self::UnknownModel(_) => "unknown_model",
+        }
+    }
+}
+
+impl core::fmt::Display for InputError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::DuplicateCall(call) => write!(f, "call {} is already under way; give each call its own id", call.0),
+            Self::UnknownCall(call) => write!(f, "no call {} is under way", call.0),
+            Self::UnknownAttempt(attempt) => write!(f, "attempt {} is not out; report each attempt once", attempt.0),
+            Self::UnknownModel(model) => write!(f, "the policy has no model number {}", model.0),
+        }
+    }
+}
+
+impl core::error::Error for InputError {}
+
+/// When to hand the engine the next [`Input::Wake`], and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Wakeup {
+    /// The time; it may lie in the past, meaning now.
+    pub at: Timestamp,
+    /// What happens then.
+    pub reason: WakeReason,
+}
+
+/// What a wake-up is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeReason {
+    /// Decisions or events wait to be taken out.
+    Undrained,
+    /// A pool has refilled, or an endpoint may be probed.
+    Start,
+    /// A retry is due.
+    Retry,
+    /// A waiting call can no longer be answered in time.
+    Deadline,
+    /// A permit was held too long.
+    Lease,
+}
+
+/// What happened, for logs and metrics. Fields that end a word in `_tokens` count quota tokens; durations are measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt goes out.
+    Sent {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where to.
+        endpoint: EndpointId,
+        /// 1 for the call's first attempt.
+        number: u32,
+        /// Since the call was submitted.
+        waited: Duration,
+        /// What it reserves.
+        reserved_tokens: u64,
+    },
+    /// An attempt ended and its permit was settled.
+    Settled {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where it was sent.
+        endpoint: EndpointId,
+        /// How it ended.
+        class: OutcomeClass,
+        /// What it had reserved.
+        reserved_tokens: u64,
+        /// What it was settled at.
+        spent_tokens: u64,
+        /// Since it went out.
+        took: Duration,
+    },
+    /// A call will be tried again.
+    RetryPlanned {
+        /// The call.
+        call: CallId,
+        /// Not before this time.
+        at: Timestamp,
+        /// How the last attempt ended.
+        class: OutcomeClass,
+        /// Whether the retry budget, not the backoff, set the time.
+        bounded: bool,
+    },
+    /// A call is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// How.
+        reason: EndReason,
+        /// Attempts it took.
+        attempts: u32,
+        /// Since it was submitted.
+        took: Duration,
+    },
+    /// A refusal showed that a pool's limit was wrong; this one holds now.
+    LimitLearned {
+        /// The pool.
+        pool: PoolId,
+        /// Which of its limits.
+        quota: Quota,
+        /// The limit in force, in requests or tokens per minute.
+        limit: u64,
+    },
+    /// Capacity errors lowered the number of attempts that may be out at an endpoint.
+    ConcurrencyLowered {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The number now.
+        limit: u64,
+    },
+    /// A breaker changed its state.
+    BreakerChanged {
+        /// Whose.
+        endpoint: EndpointId,
+        /// To what.
+        state: BreakerState,
+    },
+    /// The service said that the endpoint cannot serve its model; it is left out for a while.
+    EndpointUnusable {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// An attempt was never reported; its permit was taken back and its call ended.
+    LeaseExpired {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Time went backwards; the engine went on with the latest time it had seen.
+    ClockBackwards {
+        /// How far.
+        by: Duration,
+    },
+    /// Nobody took the events out; the oldest were dropped.
+    EventsDropped {
+        /// How many in all.
+        count: u64,
+    },
+}

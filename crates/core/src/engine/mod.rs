@@ -1,0 +1,281 @@
+//! The composition: one machine that decides when, where and whether each call goes out.
+
+mod dispatch;
+mod explain;
+mod io;
+mod report;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+pub use explain::{EndpointView, Explanation, Phase, Standing};
+pub use io::{AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, Refusal, WakeReason, Wakeup};
+
+use crate::breaker::Breaker;
+use crate::budget::{MilliTokens, RetryBudget};
+use crate::concurrency::AdaptiveConcurrency;
+use crate::defaults::EVENTS_KEPT;
+use crate::limiter::Limiter;
+use crate::outcome::Quota;
+use crate::policy::{EndpointId, ModelId, Policy, PoolId};
+use crate::random::Rng;
+use crate::service_time::ServiceTime;
+use crate::time::Timestamp;
+
+/// Higher priorities first, then in the order of submission.
+type Place = (Reverse<u8>, u64);
+
+#[derive(Debug)]
+struct CallState {
+    call: Call,
+    submitted: Timestamp,
+    order: u64,
+    attempts: u32,
+    phase: CallPhase,
+    /// Where the last attempt failed: other endpoints are tried first.
+    failed_at: Option<EndpointId>,
+    delay: Duration,
+    /// What the last retry cost the budget.
+    charged: Option<MilliTokens>,
+    /// The entry of this call in `Engine::deadlines`.
+    latest_start: Option<Timestamp>,
+}
+
+impl CallState {
+    const fn place(&self) -> Place {
+        (Reverse(self.call.priority), self.order)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallPhase {
+    Waiting,
+    Delayed(Timestamp),
+    Out(AttemptId),
+}
+
+#[derive(Debug)]
+struct AttemptState {
+    call: CallId,
+    /// The call was cancelled; the report only settles.
+    abandoned: bool,
+    endpoint: EndpointId,
+    started: Timestamp,
+    tokens: u64,
+    expires: Timestamp,
+}
+
+#[derive(Debug)]
+struct EndpointState {
+    breaker: Breaker,
+    concurrency: AdaptiveConcurrency,
+    service_time: ServiceTime,
+    unusable_until: Timestamp,
+}
+
+#[derive(Debug)]
+struct ModelState {
+    /// The endpoints that serve it and that residency allows.
+    endpoints: Vec<EndpointId>,
+    /// The pools those endpoints draw on, each once.
+    pools: Vec<PoolId>,
+    waiting: BTreeMap<Place, CallId>,
+    waiting_tokens: u64,
+    /// Settled over reserved tokens, in thousandths, exponentially weighted.
+    spent_permille: u64,
+    blocked: bool,
+}
+
+/// The engine. See the crate's text for the loop around it.
+///
+/// All state is bounded: waiting calls by the policy's queue, attempts by what the pools admit, events by
+/// [`EVENTS_KEPT`](crate::defaults::EVENTS_KEPT).
+#[derive(Debug)]
+pub struct Engine {
+    policy: Policy,
+    pools: Vec<Limiter>,
+    endpoints: Vec<EndpointState>,
+    models: Vec<ModelState>,
+    budget: RetryBudget,
+    calls: BTreeMap<CallId, CallState>,
+    attempts: BTreeMap<AttemptId, AttemptState>,
+    delayed: BTreeSet<(Timestamp, CallId)>,
+    deadlines: BTreeSet<(Timestamp, CallId)>,
+    leases: BTreeSet<(Timestamp, AttemptId)>,
+    decisions: VecDeque<Decision>,
+    events: VecDeque<Event>,
+    dropped: u64,
+    /// When a waiting call may start, as found by the last dispatch.
+    next_start: Option<Timestamp>,
+    next_order: u64,
+    next_attempt: u64,
+    now: Timestamp,
+}
+
+impl Engine {
+    /// An engine with full pools under `policy`.
+    #[must_use]
+    pub fn new(policy: Policy, now: Timestamp) -> Self {
+        let pools = policy.pools().iter().map(|pool| Limiter::new(pool.limits, now)).collect();
+        let endpoints = policy
+            .endpoints()
+            .iter()
+            .map(|_| EndpointState {
+                breaker: Breaker::new(*policy.breaker()),
+                concurrency: AdaptiveConcurrency::new(),
+                service_time: ServiceTime::new(),
+                unusable_until: Timestamp::ZERO,
+            })
+            .collect();
+        let models = (0..policy.models().len()).map(|model| ModelState::new(&policy, model)).collect();
+        Self {
+            budget: RetryBudget::new(policy.retry().budget, now),
+            policy,
+            pools,
+            endpoints,
+            models,
+            calls: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            delayed: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            decisions: VecDeque::new(),
+            events: VecDeque::new(),
+            dropped: 0,
+            next_start: None,
+            next_order: 0,
+            next_attempt: 0,
+            now,
+        }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Takes one input at `now`. Afterwards take out the decisions and the events, then wait for
+    /// [`next_wakeup`](Self::next_wakeup) or the next input, whichever comes first.
+    ///
+    /// # Errors
+    /// Misuse by the caller; then nothing has changed. Whatever can happen in production is a decision instead.
+    pub fn handle(&mut self, now: Timestamp, input: Input, rng: &mut dyn Rng) -> Result<(), InputError> {
+        self.check(&input)?;
+        let now = self.clamp(now);
+        match input {
+            Input::Submit(call) => self.submit(now, call),
+            Input::Report { attempt, outcome } => self.report(now, attempt, outcome, rng),
+            Input::Cancel(call) => self.cancel(now, call),
+            Input::Wake => {}
+        }
+        self.dispatch(now, rng);
+        Ok(())
+    }
+
+    /// The next thing to do; poll until `None` after every input.
+    pub fn poll_decision(&mut self) -> Option<Decision> {
+        self.decisions.pop_front()
+    }
+
+    /// The next thing that happened; poll until `None` after every input, or never.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.dropped > 0 {
+            let count = core::mem::take(&mut self.dropped);
+            return Some(Event::EventsDropped { count });
+        }
+        self.events.pop_front()
+    }
+
+    /// When to hand in the next [`Input::Wake`] if nothing else happens before; `None` while nothing waits.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Wakeup> {
+        if !self.decisions.is_empty() {
+            return Some(Wakeup { at: self.now, reason: WakeReason::Undrained });
+        }
+        let first = |set: &BTreeSet<(Timestamp, CallId)>| set.first().map(|(at, _)| *at);
+        [
+            (self.next_start, WakeReason::Start),
+            (first(&self.delayed), WakeReason::Retry),
+            (first(&self.deadlines), WakeReason::Deadline),
+            (self.leases.first().map(|(at, _)| *at), WakeReason::Lease),
+        ]
+        .into_iter()
+        .filter_map(|(at, reason)| at.map(|at| Wakeup { at, reason }))
+        .min()
+    }
+
+    /// Calls that wait: for room, or for a retry to be due.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.models.iter().map(|model| model.waiting.len()).sum::<usize>() + self.delayed.len()
+    }
+
+    /// Attempts that are out.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// How much of a pool's limit in force is used at `now`, in thousandths.
+    pub fn pool_use_permille(&mut self, now: Timestamp, pool: PoolId, quota: Quota) -> Option<u64> {
+        let now = self.now.max(now);
+        self.pools.get_mut(usize::from(pool.0)).map(|limiter| limiter.use_permille(now, quota))
+    }
+
+    fn check(&self, input: &Input) -> Result<(), InputError> {
+        match input {
+            Input::Submit(call) if self.calls.contains_key(&call.id) => Err(InputError::DuplicateCall(call.id)),
+            Input::Submit(call) if usize::from(call.model.0) >= self.models.len() => {
+                Err(InputError::UnknownModel(call.model))
+            }
+            Input::Report { attempt, .. } if !self.attempts.contains_key(attempt) => {
+                Err(InputError::UnknownAttempt(*attempt))
+            }
+            Input::Cancel(call) if !self.calls.contains_key(call) => Err(InputError::UnknownCall(*call)),
+            _ => Ok(()),
+        }
+    }
+
+    fn clamp(&mut self, now: Timestamp) -> Timestamp {
+        if now < self.now {
+            let by = self.now.saturating_since(now);
+            self.event(Event::ClockBackwards { by });
+        } else {
+            self.now = now;
+        }
+        self.now
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() >= EVENTS_KEPT {
+            self.events.pop_front();
+            self.dropped += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    fn model(&self, id: ModelId) -> &ModelState {
+        &self.models[usize::from(id.0)]
+    }
+
+    fn model_mut(&mut self, id: ModelId) -> &mut ModelState {
+        &mut self.models[usize::from(id.0)]
+    }
+}
+
+impl ModelState {
+    fn new(policy: &Policy, model: usize) -> Self {
+        let mut endpoints = Vec::new();
+        let mut pools = Vec::new();
+        for (index, endpoint) in policy.endpoints().iter().enumerate() {
+            if usize::from(endpoint.model.0) == model && policy.allows(endpoint) {
+                endpoints.push(EndpointId(u16::try_from(index).unwrap_or(u16::MAX)));
+                pools.extend(endpoint.pools.iter().filter(|pool| !pools.contains(*pool)).copied().collect::<Vec<_>>());
+            }
+        }
+        Self { endpoints, pools, waiting: BTreeMap::new(), waiting_tokens: 0, spent_permille: 1_000, blocked: false }
+    }
+}

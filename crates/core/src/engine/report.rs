@@ -1,0 +1,213 @@
+//! From sent to settled: what an attempt's end teaches, and what becomes of its call.
+
+use core::time::Duration;
+
+use super::io::{AttemptId, CallId, EndReason, Event};
+use super::{CallPhase, Engine};
+use crate::backoff::Backoff;
+use crate::budget::RetryKind;
+use crate::defaults::UNUSABLE_FOR;
+use crate::limiter::Permit;
+use crate::outcome::{Outcome, OutcomeClass, Spent};
+use crate::policy::EndpointId;
+use crate::random::Rng;
+use crate::time::Timestamp;
+
+/// What an end says about its endpoint, for the breaker.
+fn is_failure(class: OutcomeClass) -> Option<bool> {
+    match class {
+        OutcomeClass::Success | OutcomeClass::Refused => Some(false),
+        OutcomeClass::Overloaded
+        | OutcomeClass::Unavailable
+        | OutcomeClass::TimedOut
+        | OutcomeClass::ModelError
+        | OutcomeClass::StreamBroken
+        | OutcomeClass::StreamBrokenDelivered => Some(true),
+        OutcomeClass::Throttled(_) | OutcomeClass::NotReady | OutcomeClass::Unusable | OutcomeClass::Cancelled => None,
+    }
+}
+
+impl Engine {
+    pub(super) fn report(&mut self, now: Timestamp, id: AttemptId, outcome: Outcome, rng: &mut dyn Rng) {
+        let Some(attempt) = self.attempts.remove(&id) else { return };
+        self.leases.remove(&(attempt.expires, id));
+        let Outcome { class, spent, .. } = outcome;
+        let endpoint = attempt.endpoint;
+        let took = now.saturating_since(attempt.started);
+        for index in 0..self.policy.endpoints()[usize::from(endpoint.0)].pools.len() {
+            let pool = self.policy.endpoints()[usize::from(endpoint.0)].pools[index];
+            let limiter = &mut self.pools[usize::from(pool.0)];
+            limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
+            match class {
+                OutcomeClass::Throttled(quota) => {
+                    let learned = limiter.refused(now, attempt.started, attempt.tokens, quota);
+                    if let Some((quota, limit)) = learned {
+                        self.event(Event::LimitLearned { pool, quota, limit });
+                    }
+                }
+                OutcomeClass::Success => limiter.accepted(),
+                _ => {}
+            }
+        }
+        self.teach(now, endpoint, attempt.started, class, took);
+        let spent_tokens = match spent {
+            Spent::Tokens(tokens) => tokens,
+            Spent::Unknown => attempt.tokens,
+            Spent::Nothing | Spent::NeverSent => 0,
+        };
+        self.event(Event::Settled {
+            call: attempt.call,
+            attempt: id,
+            endpoint,
+            class,
+            reserved_tokens: attempt.tokens,
+            spent_tokens,
+            took,
+        });
+        if attempt.abandoned {
+            return;
+        }
+        if class == OutcomeClass::Success {
+            self.learn_spending(attempt.call, attempt.tokens, spent_tokens);
+        }
+        self.conclude(now, attempt.call, endpoint, outcome, rng);
+    }
+
+    /// Breaker, concurrency and service time of the endpoint.
+    fn teach(&mut self, now: Timestamp, id: EndpointId, started: Timestamp, class: OutcomeClass, took: Duration) {
+        let endpoint = &mut self.endpoints[usize::from(id.0)];
+        let before = endpoint.concurrency.limit();
+        match class {
+            OutcomeClass::Success => {
+                endpoint.concurrency.served(now);
+                endpoint.service_time.observe(took);
+            }
+            OutcomeClass::Overloaded => endpoint.concurrency.overloaded(now, started),
+            _ => endpoint.concurrency.end(),
+        }
+        let after = endpoint.concurrency.limit();
+        let state = match is_failure(class) {
+            Some(failed) => endpoint.breaker.record(now, failed, took),
+            None => {
+                endpoint.breaker.release();
+                None
+            }
+        };
+        if class == OutcomeClass::Unusable {
+            endpoint.unusable_until = now.saturating_add(UNUSABLE_FOR);
+            let until = endpoint.unusable_until;
+            self.event(Event::EndpointUnusable { endpoint: id, until });
+        }
+        if let Some(limit) = after
+            && before.is_none_or(|before| limit < before)
+        {
+            self.event(Event::ConcurrencyLowered { endpoint: id, limit });
+        }
+        if let Some(state) = state {
+            self.event(Event::BreakerChanged { endpoint: id, state });
+        }
+    }
+
+    fn learn_spending(&mut self, call: CallId, reserved: u64, spent: u64) {
+        let Some(model) = self.calls.get(&call).map(|state| state.call.model) else { return };
+        let permille = spent.saturating_mul(1_000) / reserved.max(1);
+        let model = self.model_mut(model);
+        model.spent_permille = model.spent_permille - model.spent_permille / 16 + permille.min(100_000) / 16;
+    }
+
+    /// Ends the call or plans its next attempt.
+    fn conclude(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
+        let retry = *self.policy.retry();
+        let class = outcome.class;
+        let failed = EndReason::Failed { class };
+        let backoff: Option<&Backoff> = match class {
+            OutcomeClass::Success => {
+                let charged = self.calls.get(&id).and_then(|state| state.charged);
+                self.budget.success(now, charged);
+                return self.end(now, id, EndReason::Answered);
+            }
+            OutcomeClass::Cancelled => return self.end(now, id, EndReason::Cancelled),
+            OutcomeClass::Refused | OutcomeClass::StreamBrokenDelivered => return self.end(now, id, failed),
+            OutcomeClass::TimedOut if !retry.timed_out => return self.end(now, id, failed),
+            OutcomeClass::ModelError if !retry.model_error => return self.end(now, id, failed),
+            // The pools know when they refill; another endpoint may take the call at once.
+            OutcomeClass::Throttled(_) => None,
+            OutcomeClass::Unusable => return self.reroute(now, id, endpoint, failed),
+            OutcomeClass::Overloaded | OutcomeClass::Unavailable => Some(&retry.overloaded),
+            OutcomeClass::NotReady => Some(&retry.not_ready),
+            OutcomeClass::TimedOut | OutcomeClass::ModelError | OutcomeClass::StreamBroken => Some(&retry.other),
+        };
+        let Some(state) = self.calls.get_mut(&id) else { return };
+        if state.attempts >= retry.max_attempts {
+            return self.end(now, id, failed);
+        }
+        state.failed_at = Some(endpoint);
+        let delay = match backoff {
+            Some(backoff) => backoff.delay(state.attempts - 1, state.delay, outcome.retry_after, rng),
+            None => outcome.retry_after.unwrap_or(Duration::ZERO),
+        };
+        state.delay = delay;
+        let kind = if backoff.is_none() { RetryKind::Throttled } else { RetryKind::Other };
+        let mut at = now.saturating_add(delay);
+        let mut bounded = false;
+        match self.budget.withdraw(now, kind) {
+            Ok(cost) => state.charged = Some(cost),
+            // Too many retries at once: this one waits until the budget's inflow carries it.
+            Err(Some(earliest)) => {
+                bounded = earliest > at;
+                at = at.max(earliest);
+            }
+            Err(None) => return self.end(now, id, failed),
+        }
+        if state.call.deadline.is_some_and(|deadline| at >= deadline) {
+            return self.end(now, id, failed);
+        }
+        state.phase = CallPhase::Delayed(at);
+        self.delayed.insert((at, id));
+        self.event(Event::RetryPlanned { call: id, at, class, bounded });
+    }
+
+    /// The endpoint turned out to be unusable: another one gets the call, if there is one. That is no retry of failed
+    /// work, so it costs the budget nothing; each endpoint can do it to a call once.
+    fn reroute(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, failed: EndReason) {
+        let Some(state) = self.calls.get_mut(&id) else { return };
+        state.failed_at = Some(endpoint);
+        let model = state.call.model;
+        let usable = self
+            .model(model)
+            .endpoints
+            .iter()
+            .any(|endpoint| self.endpoints[usize::from(endpoint.0)].unusable_until <= now);
+        if usable { self.enqueue(id) } else { self.end(now, id, failed) }
+    }
+
+    pub(super) fn cancel(&mut self, now: Timestamp, id: CallId) {
+        if let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(|state| state.phase)
+            && let Some(attempt) = self.attempts.get_mut(&attempt)
+        {
+            attempt.abandoned = true;
+        }
+        self.end(now, id, EndReason::Cancelled);
+    }
+
+    /// Takes back the permits of attempts that were never reported.
+    pub(super) fn expire_leases(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.leases.first().copied()
+            && at <= now
+        {
+            self.leases.remove(&(at, id));
+            let Some(attempt) = self.attempts.remove(&id) else { continue };
+            for pool in &self.policy.endpoints()[usize::from(attempt.endpoint.0)].pools {
+                let permit = Permit { at: attempt.started, tokens: attempt.tokens };
+                self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
+            }
+            let endpoint = &mut self.endpoints[usize::from(attempt.endpoint.0)];
+            endpoint.concurrency.end();
+            endpoint.breaker.release();
+            self.event(Event::LeaseExpired { call: attempt.call, attempt: id });
+            if !attempt.abandoned {
+                self.end(now, attempt.call, EndReason::Failed { class: OutcomeClass::TimedOut });
+            }
+        }
+    }
+}

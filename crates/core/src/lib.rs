@@ -1,0 +1,77 @@
+//! One deterministic machine that decides **when**, **where** and **whether** a call to an LLM API goes out.
+//!
+//! The core does no I/O: it has no clock, no generator, no threads and no sockets, and it knows no provider. Whoever
+//! embeds it says what the time is and hands in random numbers; adapters for Amazon Bedrock and for async runtimes are
+//! in crates of their own. A list of `(Timestamp, Input)` replays to the same decisions on every platform.
+//!
+//! # The loop
+//!
+//! ```
+//! use sluicegate::{Call, CallId, Decision, Engine, Input, Outcome, Policy, Timestamp};
+//!
+//! let policy = Policy::from_json(r#"{
+//!     "pools": {"virginia": {"requests_per_minute": 60, "tokens_per_minute": 100000}},
+//!     "endpoints": {"us-east-1": {"model": "claude", "pools": ["virginia"]}}
+//! }"#)?;
+//! let model = policy.model("claude").expect("the policy names it");
+//! let mut rng = sluicegate::random::Draws::new(&[]); // in production: a seeded generator
+//! let now = Timestamp::from_micros(0);
+//!
+//! let mut engine = Engine::new(policy, now);
+//! engine.handle(now, Input::Submit(Call::new(CallId(1), model, 1_500)), &mut rng)?;
+//! while let Some(decision) = engine.poll_decision() {
+//!     match decision {
+//!         Decision::Send { attempt, endpoint, .. } => {
+//!             // ... send it to `endpoint`, and when it has ended:
+//!             let outcome = Outcome::success(900);
+//!             engine.handle(Timestamp::from_micros(2_000_000), Input::Report { attempt, outcome }, &mut rng)?;
+//!         }
+//!         Decision::End { call, reason } => println!("{call:?}: {reason:?}"),
+//!     }
+//! }
+//! assert!(engine.next_wakeup().is_none()); // nothing waits; else sleep until then and hand in `Input::Wake`
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The pieces
+//!
+//! [`Backoff`], [`Limiter`], [`Breaker`], [`RetryBudget`], [`AdaptiveConcurrency`], [`ServiceTime`], [`Bucket`] and
+//! [`Window`] are what the engine is made of; each is useful alone and works the same way: no clock, exact integers.
+#![no_std]
+#![deny(clippy::float_arithmetic)] // decisions are the same on every platform
+
+extern crate alloc;
+
+mod backoff;
+mod breaker;
+mod bucket;
+mod budget;
+mod concurrency;
+pub mod defaults;
+mod engine;
+mod limiter;
+mod outcome;
+mod policy;
+pub mod random;
+mod service_time;
+mod time;
+mod window;
+
+pub use backoff::{Backoff, Curve, HintRule};
+pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerVerdict, BreakerWindow};
+pub use bucket::Bucket;
+pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind};
+pub use concurrency::AdaptiveConcurrency;
+pub use engine::{
+    AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, Phase,
+    Refusal, Standing, WakeReason, Wakeup,
+};
+pub use limiter::{Admission, Limiter, LimiterConfig, Permit};
+pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
+pub use policy::{
+    Endpoint, EndpointId, FAULT_CODES, Fault, ModelId, Policy, PolicyError, Pool, PoolId, Queue, Retry, Section,
+};
+pub use random::Rng;
+pub use service_time::ServiceTime;
+pub use time::Timestamp;
+pub use window::Window;

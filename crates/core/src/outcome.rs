@@ -1,0 +1,112 @@
+//! How an attempt ended, in classes the engine can act on.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Which quota a refusal names, as far as its text tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quota {
+    /// Requests per minute.
+    Requests,
+    /// Tokens per minute.
+    Tokens,
+    /// Tokens per day.
+    Day,
+    /// The refusal does not say.
+    Unknown,
+}
+
+/// How an attempt ended. A classifier outside the core turns a provider's replies into these; the core knows no status
+/// code and no provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeClass {
+    /// Answered in full.
+    Success,
+    /// Refused because a quota was used up.
+    Throttled(Quota),
+    /// The model or the service has too little capacity; the caller's quota is not the reason.
+    Overloaded,
+    /// The endpoint did not answer, or answered that it is down.
+    Unavailable,
+    /// The model is being loaded; it will be ready soon.
+    NotReady,
+    /// The service gave up after working on the attempt; the work was probably charged.
+    TimedOut,
+    /// The model failed on the attempt; the work was probably charged.
+    ModelError,
+    /// The stream ended early before anything reached the caller.
+    StreamBroken,
+    /// The stream ended early after something reached the caller, so the attempt cannot be repeated.
+    StreamBrokenDelivered,
+    /// The request itself was turned down; repeating it would end the same way.
+    Refused,
+    /// The endpoint cannot serve this request at all: an unknown model, or a missing permission for it there.
+    Unusable,
+    /// The caller went away.
+    Cancelled,
+}
+
+/// What the service took for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spent {
+    /// This many quota tokens, by the usage in the answer.
+    Tokens(u64),
+    /// Nobody said; the reservation stands.
+    Unknown,
+    /// No tokens, but the request was seen by the service.
+    Nothing,
+    /// The attempt never left: requests, tokens and all come back.
+    NeverSent,
+}
+
+/// The report on one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How the attempt ended.
+    pub class: OutcomeClass,
+    /// What it cost.
+    pub spent: Spent,
+    /// The service's own word on when to come back, counted from the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
+}
+
+impl Outcome {
+    /// A full answer that settled at `tokens` quota tokens.
+    #[must_use]
+    pub const fn success(tokens: u64) -> Self {
+        Self { class: OutcomeClass::Success, spent: Spent::Tokens(tokens), retry_after: None }
+    }
+
+    /// Any other end, with what it normally costs: a refusal costs no tokens, broken or timed-out work keeps its
+    /// reservation.
+    #[must_use]
+    pub const fn of(class: OutcomeClass) -> Self {
+        let spent = match class {
+            OutcomeClass::Success
+            | OutcomeClass::TimedOut
+            | OutcomeClass::ModelError
+            | OutcomeClass::StreamBroken
+            | OutcomeClass::StreamBrokenDelivered
+            | OutcomeClass::Cancelled => Spent::Unknown,
+            OutcomeClass::Throttled(_)
+            | OutcomeClass::Overloaded
+            | OutcomeClass::Unavailable
+            | OutcomeClass::NotReady
+            | OutcomeClass::Refused
+            | OutcomeClass::Unusable => Spent::Nothing,
+        };
+        Self { class, spent, retry_after: None }
+    }
+
+    /// The same outcome with the service's own word on when to come back.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}

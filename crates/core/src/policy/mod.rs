@@ -1,0 +1,232 @@
+//! The configuration as data, parsed once into a value that cannot be wrong.
+
+mod read;
+mod reader;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde_json::Value;
+
+pub use reader::{FAULT_CODES, Fault, Section};
+
+use crate::backoff::Backoff;
+use crate::breaker::BreakerConfig;
+use crate::budget::RetryBudgetConfig;
+use crate::limiter::LimiterConfig;
+
+/// Index of an endpoint in [`Policy::endpoints`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct EndpointId(pub u16);
+
+/// Index of a model in [`Policy::models`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ModelId(pub u16);
+
+/// Index of a quota pool in [`Policy::pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct PoolId(pub u16);
+
+/// A quota pool: the counters a service keeps, on which several endpoints may draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its limits.
+    pub limits: LimiterConfig,
+}
+
+/// A place a call can be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name in the policy.
+    pub name: String,
+    /// The model that callers ask for.
+    pub model: ModelId,
+    /// What is sent in the model's place: an inference profile or an ARN; the model itself unless the policy says so.
+    pub target: String,
+    /// The source Region.
+    pub region: String,
+    /// The geography in which it processes calls, for residency.
+    pub geography: Option<String>,
+    /// The pools it draws on.
+    pub pools: Vec<PoolId>,
+}
+
+/// How calls are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The most attempts a call gets, the first one included.
+    pub max_attempts: u32,
+    /// The delay after a capacity error or an endpoint that does not answer.
+    pub overloaded: Backoff,
+    /// The delay while a model is being loaded.
+    pub not_ready: Backoff,
+    /// The delay after anything else that is tried again.
+    pub other: Backoff,
+    /// Whether an attempt the service gave up on is tried again. It was probably charged.
+    pub timed_out: bool,
+    /// Whether an attempt on which the model failed is tried again. It was probably charged.
+    pub model_error: bool,
+    /// What bounds the retries of all calls together.
+    pub budget: RetryBudgetConfig,
+}
+
+/// Bounds on waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most calls that may wait at once; one more is refused.
+    pub capacity: usize,
+    /// The deadline of a call that brings none, counted from its submission.
+    pub deadline: Option<Duration>,
+    /// How long an attempt may be out before its permit is taken back.
+    pub lease: Duration,
+}
+
+/// A checked policy. Made by [`Policy::parse`]; it cannot hold a value that the engine would have to doubt.
+///
+/// ```
+/// use sluicegate::Policy;
+///
+/// let text = r#"{
+///     "pools": {"virginia": {"tokens_per_minute": 600000}},
+///     "endpoints": {"virginia": {"model": "claude", "region": "us-east-1", "pools": ["virginia"]}}
+/// }"#;
+/// let policy = Policy::from_json(text).unwrap();
+/// assert_eq!(policy.endpoints()[0].target, "claude");
+///
+/// let faults = Policy::from_json(r#"{"endpoint": {}, "pools": {"a": {"tokens_per_minute": 0}}}"#).unwrap_err().faults;
+/// let codes: Vec<_> = faults.iter().map(|fault| (fault.code, fault.pointer.as_str())).collect();
+/// assert_eq!(codes, [("out_of_range", "/pools/a/tokens_per_minute"), ("empty", "/endpoints"), ("unknown_field", "/endpoint")]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pools: Vec<Pool>,
+    models: Vec<String>,
+    endpoints: Vec<Endpoint>,
+    residency: Vec<String>,
+    retry: Retry,
+    breaker: BreakerConfig,
+    queue: Queue,
+    data: Option<Value>,
+}
+
+/// Everything that is wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// Every fault, in the order of reading; never empty.
+    pub faults: Vec<Fault>,
+}
+
+impl core::fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let count = self.faults.len();
+        write!(f, "the policy has {count} fault{}", if count == 1 { "" } else { "s" })?;
+        for fault in &self.faults {
+            write!(f, "\n  {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for PolicyError {}
+
+impl Policy {
+    /// Parses a JSON text.
+    ///
+    /// # Errors
+    /// Every fault of the text, or the one place where it stops being JSON.
+    pub fn from_json(text: &str) -> Result<Self, PolicyError> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| PolicyError { faults: [Fault::new("not_json", "", error.to_string())].into() })?;
+        Self::parse(&value)
+    }
+
+    /// Parses a document, from whatever text it came.
+    ///
+    /// # Errors
+    /// Every fault of the document.
+    pub fn parse(document: &Value) -> Result<Self, PolicyError> {
+        let (policy, faults) = read::policy(document);
+        if faults.is_empty() { Ok(policy) } else { Err(PolicyError { faults }) }
+    }
+
+    /// The JSON Schema (draft 2020-12) of a policy, with every default.
+    #[must_use]
+    pub fn schema() -> Value {
+        read::schema()
+    }
+
+    /// The quota pools, in the order of their names.
+    #[must_use]
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// The models that callers may ask for, in the order of their names.
+    #[must_use]
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    /// The endpoints, in the order of their names.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The endpoint with this id.
+    #[must_use]
+    pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.endpoints.get(usize::from(id.0))
+    }
+
+    /// The model of this name, or the one that an endpoint sends this name for.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<ModelId> {
+        let index = self.models.iter().position(|model| model == name);
+        index
+            .and_then(|index| u16::try_from(index).ok().map(ModelId))
+            .or_else(|| self.endpoints.iter().find(|endpoint| endpoint.target == name).map(|endpoint| endpoint.model))
+    }
+
+    /// The geographies calls may be processed in; empty for all.
+    #[must_use]
+    pub fn residency(&self) -> &[String] {
+        &self.residency
+    }
+
+    /// Whether residency lets calls be processed at `endpoint`.
+    #[must_use]
+    pub fn allows(&self, endpoint: &Endpoint) -> bool {
+        self.residency.is_empty() || endpoint.geography.as_ref().is_some_and(|place| self.residency.contains(place))
+    }
+
+    /// How calls are tried again.
+    #[must_use]
+    pub const fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// The breaker that every endpoint gets.
+    #[must_use]
+    pub const fn breaker(&self) -> &BreakerConfig {
+        &self.breaker
+    }
+
+    /// Bounds on waiting.
+    #[must_use]
+    pub const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// What the policy holds for other layers, under `data`.
+    #[must_use]
+    pub const fn data(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+}

@@ -1,0 +1,75 @@
+//! Time as a number the caller passes in.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since an origin that the caller picks.
+///
+/// The core never reads a clock: every operation that depends on time takes the present as an argument. The origin may
+/// be the start of the process, the Unix epoch or zero in a test; it only has to stay the same for one engine. A
+/// `Timestamp` fits a JSON number exactly for 285 years (2^53 µs).
+///
+/// ```
+/// use core::time::Duration;
+/// use sluicegate::Timestamp;
+///
+/// let start = Timestamp::from_micros(1_000);
+/// let later = start.saturating_add(Duration::from_millis(2));
+/// assert_eq!(later.as_micros(), 3_000);
+/// assert_eq!(later.saturating_since(start), Duration::from_millis(2));
+/// assert_eq!(start.saturating_since(later), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The origin itself.
+    pub const ZERO: Self = Self(0);
+    /// The end of time: later than anything that happens.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The moment `micros` microseconds after the origin.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the origin.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` later, or `None` past [`Timestamp::MAX`].
+    #[must_use]
+    pub fn checked_add(self, duration: Duration) -> Option<Self> {
+        let micros = u64::try_from(duration.as_micros()).ok()?;
+        self.0.checked_add(micros).map(Self)
+    }
+
+    /// The moment `duration` later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        self.checked_add(duration).unwrap_or(Self::MAX)
+    }
+
+    /// The moment `duration` earlier, at least the origin.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Whole microseconds of a duration, at most `u64::MAX`.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
