@@ -24,7 +24,6 @@ impl Dice {
 impl TryRng for Dice {
     type Error = Infallible;
 
-    #[expect(clippy::cast_possible_truncation, reason = "the high half fits")]
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         Ok((self.next() >> 32) as u32)
     }

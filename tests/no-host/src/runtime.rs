@@ -1,5 +1,5 @@
-//! What a module without std and without a host has to bring along: memory, and an end to panics.
-#![expect(unsafe_code, reason = "an allocator is unsafe by its trait; this one is the least there can be")]
+//! What a module without std and without a host has to bring along: an entry, memory, and an end to panics.
+#![expect(unsafe_code, reason = "an allocator is unsafe by its trait, an exported name because no linker checks it")]
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32;
@@ -46,4 +46,9 @@ unsafe impl GlobalAlloc for Bump {
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     wasm32::unreachable()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn play(seed: u64) -> u64 {
+    crate::play(seed)
 }
