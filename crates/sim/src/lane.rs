@@ -1,0 +1,148 @@
+//! One Region and model at work: its counters, its slots, its speed under the faults of the moment.
+
+use sluicegate::Timestamp;
+
+use crate::config::{Effect, LaneConfig, WHOLE_PERMILLE};
+use crate::ledger::Second;
+use crate::quota::MinuteQuota;
+use crate::service::Load;
+
+/// What one request takes from the requests per minute, whose counter is kept in thousandths.
+pub(crate) const REQUEST: u64 = 1000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub(crate) config: LaneConfig,
+    /// Index of the Region's daily counter.
+    pub(crate) region: usize,
+    pub(crate) requests: Option<MinuteQuota>,
+    pub(crate) tokens: Option<MinuteQuota>,
+    pub(crate) in_flight: u32,
+    /// Every moment a fault starts or ends, in order; those before `next_change` are done.
+    changes: Vec<u64>,
+    next_change: usize,
+}
+
+impl Lane {
+    pub(crate) fn new(config: &LaneConfig, region: usize) -> Self {
+        let mut changes: Vec<u64> = config.faults.iter().flat_map(|fault| [fault.from_us, fault.to_us]).collect();
+        changes.sort_unstable();
+        changes.dedup();
+        let start = Timestamp::ZERO;
+        let quota = |limit: u64| MinuteQuota::new(config.law, limit, start);
+        Self {
+            config: config.clone(),
+            region,
+            requests: config.requests_per_minute.map(|limit| quota(limit.saturating_mul(REQUEST))),
+            tokens: config.tokens_per_minute.map(quota),
+            in_flight: 0,
+            changes,
+            next_change: 0,
+        }
+    }
+
+    /// Effects in force at `now`.
+    pub(crate) fn effects(&self, now: Timestamp) -> impl Iterator<Item = Effect> {
+        let now = now.as_micros();
+        self.config
+            .faults
+            .iter()
+            .filter(move |fault| fault.from_us <= now && now < fault.to_us)
+            .map(|fault| fault.effect)
+    }
+
+    /// The next change not yet applied.
+    pub(crate) fn next_change(&self) -> Option<Timestamp> {
+        self.changes.get(self.next_change).copied().map(Timestamp::from_micros)
+    }
+
+    /// Applies the change that [`Lane::next_change`] names: from then on the quotas are what the faults leave of them.
+    pub(crate) fn apply_change(&mut self, at: Timestamp) {
+        self.next_change += 1;
+        let factor = self.effects(at).fold(u128::from(WHOLE_PERMILLE), |factor, effect| match effect {
+            Effect::QuotaFactor { permille } => factor * u128::from(permille) / u128::from(WHOLE_PERMILLE),
+            _ => factor,
+        });
+        let scale = |limit: u64| {
+            u64::try_from(u128::from(limit).saturating_mul(factor) / u128::from(WHOLE_PERMILLE)).unwrap_or(u64::MAX)
+        };
+        if let (Some(quota), Some(limit)) = (&mut self.requests, self.config.requests_per_minute) {
+            quota.set_limit(at, scale(limit.saturating_mul(REQUEST)));
+        }
+        if let (Some(quota), Some(limit)) = (&mut self.tokens, self.config.tokens_per_minute) {
+            quota.set_limit(at, scale(limit));
+        }
+    }
+
+    /// Attempts that may be in flight at once now.
+    pub(crate) fn slots(&self, now: Timestamp) -> Option<u32> {
+        let slots = self.config.concurrency?;
+        Some(self.effects(now).fold(slots, |slots, effect| match effect {
+            Effect::Capacity { permille } => {
+                u32::try_from(u64::from(slots) * u64::from(permille) / u64::from(WHOLE_PERMILLE)).unwrap_or(u32::MAX)
+            }
+            _ => slots,
+        }))
+    }
+
+    /// Whether a slot is free now.
+    pub(crate) fn has_slot(&self, now: Timestamp) -> bool {
+        self.slots(now).is_none_or(|slots| self.in_flight < slots)
+    }
+
+    /// Whether a fault lets nothing through now.
+    pub(crate) fn is_closed(&self, now: Timestamp) -> bool {
+        self.effects(now).any(|effect| match effect {
+            Effect::Outage => true,
+            Effect::Error { share_permille, .. }
+            | Effect::StreamError { share_permille, .. }
+            | Effect::ConnectionReset { share_permille } => share_permille >= WHOLE_PERMILLE,
+            Effect::Capacity { .. } | Effect::Slow { .. } | Effect::QuotaFactor { .. } => false,
+        })
+    }
+
+    /// Output cap of an attempt: what it asks for, at most what the model can do.
+    pub(crate) fn cap(&self, load: &Load) -> u64 {
+        load.max_tokens.unwrap_or(u64::MAX).min(self.config.max_output_tokens)
+    }
+
+    /// Tokens reserved at admission: all input and the output cap, without the multiplier (Bedrock user guide, "Token
+    /// burndown").
+    pub(crate) fn reservation(&self, load: &Load) -> u64 {
+        let reads = if self.config.reserve_cache_reads { load.cache_read_tokens } else { 0 };
+        load.input_tokens.saturating_add(reads).saturating_add(load.cache_write_tokens).saturating_add(self.cap(load))
+    }
+
+    /// Tokens settled at the end: uncached input, cache writes and the output times its multiplier (ibid.).
+    pub(crate) fn settlement(&self, load: &Load, output: u64) -> u64 {
+        load.input_tokens
+            .saturating_add(load.cache_write_tokens)
+            .saturating_add(self.config.output_multiplier.saturating_mul(output))
+    }
+
+    /// When the first token of an attempt admitted at `now` is out, and when its last.
+    pub(crate) fn times(&self, now: Timestamp, load: &Load, output: u64) -> (Timestamp, Timestamp) {
+        let fresh = u128::from(load.input_tokens) + u128::from(load.cache_write_tokens);
+        let first = u128::from(self.config.first_token_us) + fresh * u128::from(self.config.per_input_token_ns) / 1000;
+        let rest = u128::from(output) * 1_000_000 / u128::from(self.config.tokens_per_second.max(1));
+        let slowed = |duration: u128| {
+            let slowed = self.effects(now).fold(duration, |duration, effect| match effect {
+                Effect::Slow { factor_permille } => {
+                    duration.saturating_mul(u128::from(factor_permille)) / u128::from(WHOLE_PERMILLE)
+                }
+                _ => duration,
+            });
+            u64::try_from(slowed).unwrap_or(u64::MAX)
+        };
+        let first_at = now.as_micros().saturating_add(slowed(first));
+        let last_at = now.as_micros().saturating_add(slowed(first + rest));
+        (Timestamp::from_micros(first_at), Timestamp::from_micros(last_at))
+    }
+
+    /// Fills in the state of the lane at `at`.
+    pub(crate) fn measure(&self, at: Timestamp, row: &mut Second) {
+        row.in_flight = self.in_flight;
+        row.requests_permille = self.requests.as_ref().map(|quota| quota.level_permille(at));
+        row.tokens_permille = self.tokens.as_ref().map(|quota| quota.level_permille(at));
+    }
+}

@@ -1,0 +1,48 @@
+//! A model of Amazon Bedrock in virtual time: what it admits, refuses, charges and breaks, and how fast it is.
+//!
+//! Time and randomness are arguments, so a day is simulated in a moment and two runs agree bit for bit. How the real
+//! service refills its quotas is not documented; the model knows three laws (see [`Law`]) and a client should do well
+//! under each.
+//!
+//! ```
+//! use sluicegate::Timestamp;
+//! use sluicegate_sim::{LaneConfig, Load, Reply, Service, ServiceConfig};
+//! # use rand::{SeedableRng, rngs::StdRng};
+//!
+//! let mut lane = LaneConfig::new("us-east-1", "m");
+//! lane.requests_per_minute = Some(1);
+//! let mut service = Service::new(&ServiceConfig::new(vec![lane]))?;
+//! let lane = service.lane("us-east-1", "m").unwrap();
+//! let load = Load { input_tokens: 26, max_tokens: Some(100), output_tokens: Some(40), ..Load::default() };
+//! # let mut rng = StdRng::seed_from_u64(1);
+//! let Reply::Accepted(accepted) = service.admit_on(Timestamp::ZERO, lane, &load, None, &mut rng) else { panic!() };
+//! assert!(matches!(service.admit_on(Timestamp::ZERO, lane, &load, None, &mut rng), Reply::Refused(_)));
+//! service.finish(accepted.finish_at, accepted.ticket);
+//! assert_eq!(service.ledger().lanes[0].totals.tokens_settled, 66);
+//! # Ok::<(), sluicegate_sim::ConfigError>(())
+//! ```
+
+#![warn(clippy::float_arithmetic)]
+
+mod config;
+mod error;
+mod lane;
+mod ledger;
+mod quantile;
+mod quota;
+mod service;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+pub use config::{
+    ConfigError, ConfigFault, DEFAULT_BURST_PERMILLE, DEFAULT_BYTES_PER_TOKEN_PERMILLE, DEFAULT_FIRST_TOKEN_US,
+    DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_OUTPUT_MULTIPLIER, DEFAULT_PER_INPUT_TOKEN_NS, DEFAULT_START_PERMILLE,
+    DEFAULT_TOKENS_PER_SECOND, Effect, Fault, LaneConfig, Law, ServiceConfig, WHOLE_PERMILLE,
+};
+pub use error::{ErrorKind, RefusalClass};
+pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second, Sorted, Summary, Totals};
+pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
+pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
+pub use service::{Accepted, Attempt, LaneId, Load, MAX_IN_FLIGHT, Refusal, Reply, Service, StreamError, Ticket};
+pub use workload::{Arrival, MAX_ARRIVALS, MaxTokens, Workload};

@@ -1,0 +1,481 @@
+//! The service: what it admits, how long it takes, what it charges.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use sluicegate::{Rng, Timestamp, random};
+
+use crate::config::{ConfigError, Effect, LaneConfig, ServiceConfig, WHOLE_PERMILLE};
+use crate::error::{ErrorKind, RefusalClass};
+use crate::lane::{Lane, REQUEST};
+use crate::ledger::{End, LaneLedger, Ledger};
+use crate::quota::{DAY_US, Hold, Window};
+
+/// Attempts in flight at most over all lanes; one more is refused with 503 so that no caller can fill the memory.
+pub const MAX_IN_FLIGHT: usize = 1 << 20;
+
+/// A lane, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub usize);
+
+/// An admitted attempt, until it is finished or abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+/// What an attempt asks of a model, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Input that no cache holds.
+    pub input_tokens: u64,
+    /// Input read from the prompt cache.
+    pub cache_read_tokens: u64,
+    /// Input written to the prompt cache.
+    pub cache_write_tokens: u64,
+    /// Output cap; absent: the model's own.
+    pub max_tokens: Option<u64>,
+    /// How long the output wants to be; absent: drawn from the lane's distribution.
+    pub output_tokens: Option<u64>,
+}
+
+/// One request on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Source Region.
+    pub region: String,
+    /// Model id or inference profile as sent.
+    pub model: String,
+    /// The call it belongs to, for the ledger.
+    pub tag: Option<String>,
+    /// What it asks.
+    pub load: Load,
+}
+
+/// The service's answer to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It is being worked on.
+    Accepted(Accepted),
+    /// It was refused at once.
+    Refused(Refusal),
+    /// The connection was cut without a reply.
+    Reset,
+}
+
+/// An attempt that is being worked on. Its caller owes a [`Service::finish`] or a [`Service::abandon`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What to finish or to abandon.
+    pub ticket: Ticket,
+    /// Where it runs.
+    pub lane: LaneId,
+    /// When the first output token is out.
+    pub first_token_at: Timestamp,
+    /// When the last one is out, and the answer complete.
+    pub finish_at: Timestamp,
+    /// Tokens of output.
+    pub output_tokens: u64,
+    /// Whether `max_tokens` cut the output short.
+    pub truncated: bool,
+    /// The error it will end in before `finish_at`, if any.
+    pub stream_error: Option<StreamError>,
+}
+
+/// An error that ends an admitted attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// When.
+    pub at: Timestamp,
+    /// Output tokens before it.
+    pub after_output_tokens: u64,
+    /// Which.
+    pub error: ErrorKind,
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which error.
+    pub error: ErrorKind,
+    /// The service's word on when to come back.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<ErrorKind> for Refusal {
+    fn from(error: ErrorKind) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// How an attempt was turned down.
+enum Turned {
+    Refused(Refusal),
+    Reset,
+}
+
+impl From<ErrorKind> for Turned {
+    fn from(error: ErrorKind) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Flight {
+    lane: usize,
+    load: Load,
+    tag: Option<String>,
+    accepted: Accepted,
+    tokens: Option<Hold>,
+    day: Hold,
+}
+
+/// A simulated Amazon Bedrock: no clock, no generator, no threads. Time that goes backwards is clamped to the latest
+/// seen.
+#[derive(Clone, Debug)]
+pub struct Service {
+    now: Timestamp,
+    lanes: Vec<Lane>,
+    /// Region, then model id, to the index of the lane.
+    index: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Daily tokens per Region.
+    days: Vec<Window>,
+    flights: BTreeMap<Ticket, Flight>,
+    tickets: u64,
+    ledger: Ledger,
+}
+
+impl Service {
+    /// Builds the service; its time starts at [`Timestamp::ZERO`].
+    ///
+    /// # Errors
+    /// Everything wrong with the configuration.
+    pub fn new(config: &ServiceConfig) -> Result<Self, ConfigError> {
+        let faults = config.faults();
+        if !faults.is_empty() {
+            return Err(ConfigError(faults));
+        }
+        let mut service = Self {
+            now: Timestamp::ZERO,
+            lanes: Vec::new(),
+            index: BTreeMap::new(),
+            days: Vec::new(),
+            flights: BTreeMap::new(),
+            tickets: 0,
+            ledger: Ledger::default(),
+        };
+        let mut regions: Vec<&str> = Vec::new();
+        for (at, lane) in config.lanes.iter().enumerate() {
+            let region = regions.iter().position(|known| *known == lane.region).unwrap_or_else(|| {
+                regions.push(&lane.region);
+                service.days.push(Window::new(DAY_US, config.day_phase_us, Timestamp::ZERO));
+                regions.len() - 1
+            });
+            let models = service.index.entry(lane.region.clone()).or_default();
+            models.extend(lane.ids().map(|id| (id.to_owned(), at)));
+            service.lanes.push(Lane::new(lane, region));
+            let (region, model) = (lane.region.clone(), lane.model.clone());
+            service.ledger.lanes.push(LaneLedger { region, model, ..LaneLedger::default() });
+        }
+        service.advance(Timestamp::ZERO);
+        Ok(service)
+    }
+
+    /// The lane that serves `model` in `region`.
+    #[must_use]
+    pub fn lane(&self, region: &str, model: &str) -> Option<LaneId> {
+        self.index.get(region)?.get(model).copied().map(LaneId)
+    }
+
+    /// The configuration of a lane.
+    #[must_use]
+    pub fn lane_config(&self, lane: LaneId) -> Option<&LaneConfig> {
+        self.lanes.get(lane.0).map(|lane| &lane.config)
+    }
+
+    /// How many lanes there are.
+    #[must_use]
+    pub const fn lane_count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The books up to the latest [`Service::advance`].
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The books, to announce calls in.
+    pub const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Lets time pass to `now`; answers the time that counts, which is never before an earlier one.
+    pub fn advance(&mut self, now: Timestamp) -> Timestamp {
+        let now = self.now.max(now);
+        for (lane, books) in self.lanes.iter_mut().zip(&mut self.ledger.lanes) {
+            while let Some(at) = lane.next_change().filter(|at| *at <= now) {
+                books.close_rows(at, |at, row| lane.measure(at, row));
+                lane.apply_change(at);
+            }
+            books.close_rows(now, |at, row| lane.measure(at, row));
+        }
+        self.now = now;
+        now
+    }
+
+    /// Answers an attempt.
+    ///
+    /// Checks in this order: Region and model, faults, slots, requests, tokens, day. Takes one draw per fault in force
+    /// that strikes a share of the attempts, and one for an output length that is not given.
+    pub fn admit(&mut self, now: Timestamp, attempt: &Attempt, rng: &mut dyn Rng) -> Reply {
+        let tag = attempt.tag.as_deref();
+        if let Some(lane) = self.lane(&attempt.region, &attempt.model) {
+            return self.admit_on(now, lane, &attempt.load, tag, rng);
+        }
+        let now = self.advance(now);
+        self.ledger.attempt(now, None, tag);
+        self.ledger.refused(now, None, tag, Some(ErrorKind::ResourceNotFound));
+        Reply::Refused(ErrorKind::ResourceNotFound.into())
+    }
+
+    /// The same for a lane already looked up.
+    pub fn admit_on(
+        &mut self,
+        now: Timestamp,
+        lane: LaneId,
+        load: &Load,
+        tag: Option<&str>,
+        rng: &mut dyn Rng,
+    ) -> Reply {
+        self.place(now, lane, load, tag, Some(rng))
+    }
+
+    /// Without a generator, faults that strike a share of the attempts strike none, and an output length that is not
+    /// given is the median: what an all-knowing client gets.
+    pub(crate) fn place(
+        &mut self,
+        now: Timestamp,
+        lane: LaneId,
+        load: &Load,
+        tag: Option<&str>,
+        rng: Option<&mut dyn Rng>,
+    ) -> Reply {
+        let now = self.advance(now);
+        self.ledger.attempt(now, Some(lane.0), tag);
+        let turned = match self.decide(now, lane.0, load, tag, rng) {
+            Ok(accepted) => return Reply::Accepted(accepted),
+            Err(turned) => turned,
+        };
+        let error = match &turned {
+            Turned::Refused(refusal) => Some(refusal.error),
+            Turned::Reset => None,
+        };
+        self.ledger.refused(now, Some(lane.0), tag, error);
+        match turned {
+            Turned::Refused(refusal) => Reply::Refused(refusal),
+            Turned::Reset => Reply::Reset,
+        }
+    }
+
+    fn decide(
+        &mut self,
+        now: Timestamp,
+        id: usize,
+        load: &Load,
+        tag: Option<&str>,
+        mut rng: Option<&mut dyn Rng>,
+    ) -> Result<Accepted, Turned> {
+        let crowded = self.flights.len() >= MAX_IN_FLIGHT;
+        let lane = self.lanes.get_mut(id).ok_or(ErrorKind::ResourceNotFound)?;
+        let breaks = strike(lane, now, &mut rng)?;
+        if let Some(error) = self.days.get(lane.region).and_then(|day| check(lane, day, now, load, crowded)) {
+            if error.class() != RefusalClass::Other
+                && let Some(quota) = &mut lane.requests
+            {
+                quota.charge_refusal(now, u64::from(lane.config.refusal_cost_permille));
+            }
+            return Err(error.into());
+        }
+        let draw = |rng: Option<&mut dyn Rng>| rng.map_or(u64::MAX / 2, |rng| rng.next_u64());
+        let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(draw(rng)));
+        let cap = lane.cap(load);
+        let output_tokens = wanted.min(cap);
+        let reserved = lane.reservation(load);
+        if let Some(quota) = &mut lane.requests {
+            quota.reserve(now, REQUEST);
+        }
+        let tokens = lane.tokens.as_mut().and_then(|quota| quota.reserve(now, reserved));
+        let day = self.days.get_mut(lane.region).ok_or(ErrorKind::InternalServer)?.hold(now, reserved);
+        let (first_token_at, finish_at) = lane.times(now, load, output_tokens);
+        lane.in_flight += 1;
+        let ticket = Ticket(self.tickets);
+        self.tickets += 1;
+        let mut accepted = Accepted {
+            ticket,
+            lane: LaneId(id),
+            first_token_at,
+            finish_at,
+            output_tokens,
+            truncated: wanted > cap,
+            stream_error: None,
+        };
+        accepted.stream_error = breaks.map(|(error, after)| {
+            let after_output_tokens = after.min(output_tokens);
+            StreamError { at: accepted.token_at(after_output_tokens), after_output_tokens, error }
+        });
+        self.ledger.admitted(now, id, tag, reserved);
+        self.flights
+            .insert(ticket, Flight { lane: id, load: *load, tag: tag.map(str::to_owned), accepted, tokens, day });
+        Ok(accepted)
+    }
+
+    /// The answer is complete, or has ended in its error: settles what was generated. A ticket no longer known is
+    /// ignored.
+    pub fn finish(&mut self, now: Timestamp, ticket: Ticket) {
+        self.end(now, ticket, |accepted, _| match accepted.stream_error {
+            Some(error) => (error.after_output_tokens, End::Failed),
+            None => (accepted.output_tokens, End::Completed),
+        });
+    }
+
+    /// The client went away: settles the input and the output generated so far. What the real service charges then is
+    /// not documented. A ticket no longer known is ignored.
+    pub fn abandon(&mut self, now: Timestamp, ticket: Ticket) {
+        self.end(now, ticket, |accepted, now| (accepted.generated(now), End::Abandoned));
+    }
+
+    fn end(&mut self, now: Timestamp, ticket: Ticket, how: impl Fn(&Accepted, Timestamp) -> (u64, End)) {
+        let now = self.advance(now);
+        let Some(flight) = self.flights.remove(&ticket) else { return };
+        let Some(lane) = self.lanes.get_mut(flight.lane) else { return };
+        let (output, end) = how(&flight.accepted, now);
+        let used = lane.settlement(&flight.load, output);
+        if let (Some(quota), Some(hold)) = (&mut lane.tokens, &flight.tokens) {
+            quota.settle(now, hold, used);
+        }
+        if let Some(day) = self.days.get_mut(lane.region) {
+            day.settle(now, &flight.day, used);
+        }
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        self.ledger.ended(now, flight.lane, flight.tag.as_deref(), used, end);
+    }
+
+    /// Whether an attempt would be admitted and answered, as of the latest [`Service::advance`] to `now`. Faults that
+    /// strike only a share of the attempts are left out. Changes nothing.
+    #[must_use]
+    pub fn would_admit(&self, now: Timestamp, lane: LaneId, load: &Load) -> bool {
+        let Some(lane) = self.lanes.get(lane.0) else { return false };
+        let crowded = self.flights.len() >= MAX_IN_FLIGHT;
+        !lane.is_closed(now)
+            && self.days.get(lane.region).is_some_and(|day| check(lane, day, now, load, crowded).is_none())
+    }
+
+    /// The time before which no attempt like this is admitted on the lane by the passing of time alone, as of the latest
+    /// [`Service::advance`] to `now`; ask again then. `None`: only the end of an attempt in flight can help, or nothing.
+    #[must_use]
+    pub fn earliest(&self, now: Timestamp, lane: LaneId, load: &Load) -> Option<Timestamp> {
+        let lane = self.lanes.get(lane.0)?;
+        let change = lane.next_change();
+        let candidate = if lane.is_closed(now) || !lane.has_slot(now) { None } else { self.refilled(now, lane, load) };
+        match (candidate, change) {
+            (Some(candidate), Some(change)) => Some(candidate.min(change)),
+            (candidate, change) => candidate.or(change),
+        }
+    }
+
+    fn refilled(&self, now: Timestamp, lane: &Lane, load: &Load) -> Option<Timestamp> {
+        let reserved = lane.reservation(load);
+        let mut at = now;
+        if let Some(quota) = &lane.requests {
+            at = at.max(quota.earliest(now, REQUEST)?);
+        }
+        if let Some(quota) = &lane.tokens {
+            at = at.max(quota.earliest(now, reserved)?);
+        }
+        if let (Some(limit), Some(day)) = (lane.config.tokens_per_day, self.days.get(lane.region)) {
+            if reserved > limit {
+                return None;
+            }
+            if day.used_at(now).saturating_add(reserved) > limit {
+                at = at.max(day.next_turn(now));
+            }
+        }
+        Some(at)
+    }
+
+    /// What an attempt costs in quota tokens on a lane: (reserved, settled after `output` tokens).
+    #[must_use]
+    pub fn cost(&self, lane: LaneId, load: &Load, output: u64) -> (u64, u64) {
+        self.lanes.get(lane.0).map_or((0, 0), |lane| (lane.reservation(load), lane.settlement(load, output)))
+    }
+
+    /// When an attempt admitted on a lane at `now` is answered, for a given output length.
+    #[must_use]
+    pub fn finish_time(&self, now: Timestamp, lane: LaneId, load: &Load) -> Timestamp {
+        self.lanes.get(lane.0).map_or(Timestamp::MAX, |lane| {
+            let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(u64::MAX / 2));
+            lane.times(now, load, wanted.min(lane.cap(load))).1
+        })
+    }
+}
+
+impl Accepted {
+    /// When `tokens` tokens of the output are out.
+    #[must_use]
+    pub fn token_at(&self, tokens: u64) -> Timestamp {
+        let span = self.finish_at.as_micros().saturating_sub(self.first_token_at.as_micros());
+        let part =
+            u128::from(span) * u128::from(tokens.min(self.output_tokens)) / u128::from(self.output_tokens.max(1));
+        let micros = self.first_token_at.as_micros().saturating_add(u64::try_from(part).unwrap_or(u64::MAX));
+        Timestamp::from_micros(micros)
+    }
+
+    /// Output tokens that are out at `now`.
+    #[must_use]
+    pub fn generated(&self, now: Timestamp) -> u64 {
+        let passed = now.as_micros().saturating_sub(self.first_token_at.as_micros());
+        let span = self.finish_at.as_micros().saturating_sub(self.first_token_at.as_micros());
+        let cap = self.stream_error.map_or(self.output_tokens, |error| error.after_output_tokens);
+        let part = u128::from(self.output_tokens) * u128::from(passed) / u128::from(span.max(1));
+        u64::try_from(part).unwrap_or(u64::MAX).min(cap)
+    }
+}
+
+/// Lets the faults in force strike: a refusal, a cut, or an error to come.
+fn strike(lane: &Lane, now: Timestamp, rng: &mut Option<&mut dyn Rng>) -> Result<Option<(ErrorKind, u64)>, Turned> {
+    let mut breaks = None;
+    for effect in lane.effects(now) {
+        let mut hit = |share: u32| match rng {
+            Some(rng) => random::scale(rng.next_u64(), u64::from(WHOLE_PERMILLE) - 1) < u64::from(share),
+            None => share >= WHOLE_PERMILLE,
+        };
+        match effect {
+            Effect::Outage => return Err(ErrorKind::TemporarilyUnavailable.into()),
+            Effect::Error { error, share_permille, retry_after_s } if hit(share_permille) => {
+                let retry_after = retry_after_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                return Err(Turned::Refused(Refusal { error, retry_after }));
+            }
+            Effect::ConnectionReset { share_permille } if hit(share_permille) => return Err(Turned::Reset),
+            Effect::StreamError { error, after_output_tokens, share_permille } if hit(share_permille) => {
+                breaks.get_or_insert((error, after_output_tokens));
+            }
+            _ => {}
+        }
+    }
+    Ok(breaks)
+}
+
+/// Why slots and quotas do not let an attempt in, if they do not.
+fn check(lane: &Lane, day: &Window, now: Timestamp, load: &Load, crowded: bool) -> Option<ErrorKind> {
+    if crowded || !lane.has_slot(now) {
+        return Some(ErrorKind::TooManyConnections);
+    }
+    if lane.requests.as_ref().is_some_and(|quota| !quota.would_admit(now, REQUEST)) {
+        return Some(ErrorKind::RequestsPerMinute);
+    }
+    let reserved = lane.reservation(load);
+    if lane.tokens.as_ref().is_some_and(|quota| !quota.would_admit(now, reserved)) {
+        return Some(ErrorKind::TokensPerMinute);
+    }
+    let spent = |limit| day.used_at(now).saturating_add(reserved) > limit;
+    lane.config.tokens_per_day.is_some_and(spent).then_some(ErrorKind::TokensPerDay)
+}
