@@ -1,1 +1,33 @@
-//! Placeholder while the workspace is laid out.
+//! Turns the [`sluicegate`] engine into code that waits.
+//!
+//! The engine decides; a [`Gate`] keeps the clock, the generator and the waiting. It runs on tokio: one task sleeps
+//! until the engine's next wake-up, whatever the number of calls, and each call waits on a channel of its own.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sluicegate::{Outcome, Policy};
+//! use sluicegate_driver::{Ended, Gate, Request};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::from_json(r#"{
+//!     "pools": {"virginia": {"requests_per_minute": 60}},
+//!     "endpoints": {"us-east-1": {"model": "claude", "pools": ["virginia"]}}
+//! }"#)?;
+//! let gate = Gate::new(policy);
+//! let request = Request::new(gate.model("claude").ok_or("no such model")?, 1_500).within(Duration::from_secs(20));
+//! let answer: Result<&str, Ended<&str>> = gate
+//!     .run(request, async |attempt| {
+//!         // ... send it to `attempt.endpoint` ...
+//!         let _ = attempt.endpoint;
+//!         (Outcome::success(900), Ok("an answer"))
+//!     })
+//!     .await;
+//! assert_eq!(answer.ok(), Some("an answer"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod gate;
+
+pub use gate::{Attempt, Ended, Gate, GateBuilder, Observer, Request, Ticket, Turn};
