@@ -1,0 +1,349 @@
+//! The tables: what AWS publishes about models and geographies, and a policy's own figures over them.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sluicegate::Fault;
+
+use crate::geography::Geography;
+use crate::{BedrockModel, overrides, pattern};
+
+const DATA: &str = include_str!("../data/bedrock.json");
+
+/// How often an output token counts against a token quota.
+///
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Burndown {
+    /// Quota tokens per output token, at least 1.
+    pub rate: u64,
+    /// Whether the table or the policy names the model. `false` calls for a warning: AWS changes the table every few
+    /// months, and the policy should give the figure.
+    pub known: bool,
+}
+
+/// The most a model writes in one answer: what the service sets aside where a request names no maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxOutput {
+    /// Output tokens.
+    pub tokens: u64,
+    /// Whether the table or the policy names the model.
+    pub known: bool,
+}
+
+/// Everything about Bedrock that is data: output rates, output maxima, text ratios, geographies.
+///
+/// Made once from the embedded file, then kept and shared; parsing it takes well under a millisecond.
+///
+/// ```
+/// use sluicegate_bedrock::Catalogue;
+/// use serde_json::json;
+///
+/// let catalogue = Catalogue::builtin();
+/// let opus = catalogue.model("us.anthropic.claude-opus-4-8");
+/// assert_eq!(catalogue.burndown(&opus).rate, 15);
+///
+/// // A model that is newer than the table counts at the highest known rate of its kind, and says so.
+/// let newer = catalogue.model("us.anthropic.claude-opus-7");
+/// assert!(!catalogue.burndown(&newer).known);
+///
+/// let overrides = json!({ "models": { "anthropic.claude-opus-7": { "output_multiplier": 10 } } });
+/// let catalogue = Catalogue::with_overrides(&overrides).unwrap();
+/// let rate = catalogue.burndown(&newer);
+/// assert_eq!((rate.rate, rate.known), (10, true));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    version: String,
+    defaults: Defaults,
+    providers: Vec<String>,
+    models: Vec<ModelRow>,
+    pub(crate) overrides: BTreeMap<String, Figures>,
+    pub(crate) geographies: BTreeMap<String, Geography>,
+    pub(crate) reserve_cache_reads: bool,
+}
+
+/// What a row of the models' table, or an override, may say.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Figures {
+    pub(crate) output_multiplier: Option<u64>,
+    pub(crate) max_output_tokens: Option<u64>,
+    pub(crate) bytes_per_1000_tokens: Option<u64>,
+    pub(crate) image_tokens: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ModelRow {
+    r#match: Vec<String>,
+    up_to_version: Option<String>,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defaults {
+    output_multiplier: u64,
+    unknown_claude_output_multiplier: u64,
+    max_output_tokens: u64,
+    bytes_per_1000_tokens: u64,
+    image_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    version: String,
+    defaults: Defaults,
+    providers: Vec<String>,
+    models: Vec<ModelRow>,
+    geographies: BTreeMap<String, Geography>,
+}
+
+impl Catalogue {
+    /// The embedded tables.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the file is part of the crate, and a test reads it")]
+    pub fn builtin() -> Self {
+        let data: Data = serde_json::from_str(DATA).expect("the embedded data file is valid");
+        Self {
+            version: data.version,
+            defaults: data.defaults,
+            providers: data.providers,
+            models: data.models,
+            overrides: BTreeMap::new(),
+            geographies: data.geographies,
+            reserve_cache_reads: true,
+        }
+    }
+
+    /// The embedded tables under a policy's section `data.bedrock`; `null` is an empty section.
+    ///
+    /// ```json
+    /// {
+    ///   "reserve_cache_reads": true,
+    ///   "models": {
+    ///     "anthropic.claude-opus-7*": {
+    ///       "output_multiplier": 10, "max_output_tokens": 128000, "bytes_per_1000_tokens": 2700, "image_tokens": 4800
+    ///     }
+    ///   },
+    ///   "geographies": { "kr": { "regions": ["ap-northeast-2"], "profile": true } }
+    /// }
+    /// ```
+    ///
+    /// A model is named by its id, its base id, its family or an ARN, with `*` for any run of characters; the most
+    /// specific name that gives a figure wins, and any override wins over the embedded tables. A geography replaces the
+    /// embedded one of the same name; `profile` (default `true`) says that profile ids start with it.
+    ///
+    /// # Errors
+    /// Every fault in the section, each with a code of [`sluicegate::FAULT_CODES`] and the JSON pointer to it,
+    /// counted from the policy's root.
+    pub fn with_overrides(section: &Value) -> Result<Self, Vec<Fault>> {
+        let mut catalogue = Self::builtin();
+        let faults = overrides::apply(&mut catalogue, section);
+        if faults.is_empty() { Ok(catalogue) } else { Err(faults) }
+    }
+
+    /// The date of the embedded tables, as `YYYY-MM-DD`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Takes a `modelId` apart.
+    #[must_use]
+    pub fn model(&self, id: &str) -> BedrockModel {
+        BedrockModel::parse(
+            id,
+            |name| self.geographies.get(name).is_some_and(|geography| geography.profile),
+            |name| self.providers.iter().any(|provider| provider == name),
+        )
+    }
+
+    /// How often an output token of `model` counts.
+    ///
+    /// For a Claude that no row names, and for an ARN that hides its model (it may be a Claude), this is the highest
+    /// known rate, marked unknown. Too high a figure slows calls down and can be seen and overridden; too low a one
+    /// overruns the quota, and that ends in refusals that no client-side count explains.
+    #[must_use]
+    pub fn burndown(&self, model: &BedrockModel) -> Burndown {
+        if let Some(rate) = self.figure(model, |figures| figures.output_multiplier) {
+            return Burndown { rate, known: true };
+        }
+        if model.is_claude() || model.family().is_none() {
+            return Burndown { rate: self.defaults.unknown_claude_output_multiplier, known: false };
+        }
+        Burndown { rate: self.defaults.output_multiplier, known: true }
+    }
+
+    /// The most output tokens `model` gives in one answer.
+    #[must_use]
+    pub fn max_output(&self, model: &BedrockModel) -> MaxOutput {
+        match self.figure(model, |figures| figures.max_output_tokens) {
+            Some(tokens) => MaxOutput { tokens, known: true },
+            None => MaxOutput { tokens: self.defaults.max_output_tokens, known: false },
+        }
+    }
+
+    /// Bytes of UTF-8 text per 1,000 input tokens that a model starts with, before anything is learnt. The embedded
+    /// figures are guesses from published measurements of English text and source code.
+    #[must_use]
+    pub fn bytes_per_1000_tokens(&self, model: &BedrockModel) -> u64 {
+        self.figure(model, |figures| figures.bytes_per_1000_tokens).unwrap_or(self.defaults.bytes_per_1000_tokens)
+    }
+
+    /// Input tokens that one image is taken for: the most a Claude model of that generation counts for one
+    /// (<https://platform.claude.com/docs/en/vision>), and a guess for the others.
+    #[must_use]
+    pub fn image_tokens(&self, model: &BedrockModel) -> u64 {
+        self.figure(model, |figures| figures.image_tokens).unwrap_or(self.defaults.image_tokens)
+    }
+
+    /// Whether reads from the prompt cache are part of a reservation. See [`Catalogue::reserve`].
+    #[must_use]
+    pub const fn reserves_cache_reads(&self) -> bool {
+        self.reserve_cache_reads
+    }
+
+    /// The most specific figure that an override or, failing that, a row of the tables gives for `model`.
+    fn figure(&self, model: &BedrockModel, pick: impl Fn(&Figures) -> Option<u64>) -> Option<u64> {
+        let names = [Some(model.id()), model.base(), model.family()];
+        let hit = |pattern: &str| names.iter().flatten().any(|name| pattern::matches(pattern, name));
+        let own = self
+            .overrides
+            .iter()
+            .filter_map(|(pattern, figures)| Some((pattern, pick(figures)?)))
+            .filter(|(pattern, _)| hit(pattern))
+            .max_by_key(|(pattern, _)| pattern::specificity(pattern));
+        if let Some((_, figure)) = own {
+            return Some(figure);
+        }
+        self.models
+            .iter()
+            .filter(|row| row.covers(model))
+            .filter_map(|row| Some((row, pick(&row.figures)?)))
+            .flat_map(|(row, figure)| row.r#match.iter().map(move |pattern| (row, pattern, figure)))
+            .filter(|(_, pattern, _)| model.family().is_some_and(|family| pattern::matches(pattern, family)))
+            .max_by_key(|(row, pattern, _)| (pattern::specificity(pattern), row.up_to_version.is_some()))
+            .map(|(_, _, figure)| figure)
+    }
+}
+
+impl Default for Catalogue {
+    /// [`Catalogue::builtin`].
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
+
+impl ModelRow {
+    /// Whether the row's bound on the version, if it has one, holds for `model`.
+    fn covers(&self, model: &BedrockModel) -> bool {
+        let Some(bound) = &self.up_to_version else { return true };
+        match (parse_version(bound), model.claude_version()) {
+            (Some(bound), Some(version)) => version <= bound,
+            _ => false,
+        }
+    }
+}
+
+fn parse_version(text: &str) -> Option<(u16, u16)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::{Catalogue, DATA, parse_version};
+
+    #[test]
+    fn the_embedded_file_is_sound() {
+        let catalogue = Catalogue::builtin();
+        assert_eq!(catalogue.version(), "2026-11-22");
+        let data: Value = serde_json::from_str(DATA).unwrap();
+        let sources = data["sources"].as_object().unwrap();
+        let rows = data["models"].as_array().unwrap().iter();
+        for row in rows.chain(data["geographies"].as_object().unwrap().values()) {
+            let named = row["sources"].as_array().unwrap();
+            assert!(!named.is_empty(), "{row}");
+            assert!(named.iter().all(|name| sources.contains_key(name.as_str().unwrap())), "{row}");
+        }
+        let known = ["match", "up_to_version", "sources", "output_multiplier", "max_output_tokens"];
+        for row in data["models"].as_array().unwrap() {
+            for key in row.as_object().unwrap().keys() {
+                assert!(known.contains(&key.as_str()) || key.starts_with("bytes_") || key == "image_tokens", "{row}");
+            }
+            if let Some(bound) = row.get("up_to_version") {
+                assert!(parse_version(bound.as_str().unwrap()).is_some(), "{row}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_claude_counts_at_the_highest_known_rate() {
+        let catalogue = Catalogue::builtin();
+        let highest = catalogue.models.iter().filter_map(|row| row.figures.output_multiplier).max();
+        assert_eq!(highest, Some(catalogue.defaults.unknown_claude_output_multiplier));
+    }
+
+    #[test]
+    fn rates_of_the_published_table() {
+        let catalogue = Catalogue::builtin();
+        for (id, rate, known) in [
+            ("us.anthropic.claude-opus-4-8", 15, true),
+            ("eu.anthropic.claude-sonnet-4-8-v1:0", 15, true),
+            ("anthropic.claude-haiku-4-8-20260901-v1:0", 15, true),
+            ("anthropic.claude-sonnet-5", 10, true),
+            ("us.anthropic.claude-opus-5", 10, true),
+            ("us.anthropic.claude-opus-5-5", 10, true),
+            ("global.anthropic.claude-fable-5-1", 10, true),
+            ("us.openai.gpt-5.6-sol", 10, true),
+            ("openai.gpt-5.6-terra", 10, true),
+            ("openai.gpt-5.6-luna", 10, true),
+            ("us.anthropic.claude-opus-4-7", 5, true),
+            ("us.anthropic.claude-sonnet-4-6", 5, true),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", 5, true),
+            ("us.anthropic.claude-sonnet-4-20250514-v1:0", 5, true),
+            ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", 5, true),
+            ("anthropic.claude-3-haiku-20240307-v1:0", 5, true),
+            ("anthropic.claude-v2:1", 5, true),
+            ("anthropic.claude-instant-v1", 5, true),
+            ("amazon.nova-pro-v1:0", 1, true),
+            ("us.meta.llama3-3-70b-instruct-v1:0", 1, true),
+            ("openai.gpt-oss-120b-1:0", 1, true),
+            ("mistral.mistral-large-2402-v1:0", 1, true),
+            // Not in the table: the highest rate, and a warning.
+            ("us.anthropic.claude-sonnet-5-5", 15, false),
+            ("us.anthropic.claude-fable-5", 15, false),
+            ("us.anthropic.claude-opus-4-9", 15, false),
+            ("us.anthropic.claude-mythos-preview", 15, false),
+            ("arn:aws:bedrock:us-east-1:1:application-inference-profile/abcdefghijkl", 15, false),
+        ] {
+            let burndown = catalogue.burndown(&catalogue.model(id));
+            assert_eq!((burndown.rate, burndown.known), (rate, known), "{id}");
+        }
+    }
+
+    #[test]
+    fn output_maxima_and_text_ratios() {
+        let catalogue = Catalogue::builtin();
+        for (id, tokens, known, ratio) in [
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", 64_000, true, 3_500),
+            ("us.anthropic.claude-opus-4-6-v1", 128_000, true, 3_500),
+            ("us.anthropic.claude-opus-4-7", 128_000, true, 2_700),
+            ("us.anthropic.claude-sonnet-5", 128_000, true, 2_700),
+            ("anthropic.claude-3-haiku-20240307-v1:0", 4_096, true, 3_500),
+            ("amazon.nova-lite-v1:0", 5_000, true, 3_500),
+            ("newlab.model-v1:0", 8_192, false, 3_500),
+        ] {
+            let model = catalogue.model(id);
+            let max = catalogue.max_output(&model);
+            assert_eq!((max.tokens, max.known), (tokens, known), "{id}");
+            assert_eq!(catalogue.bytes_per_1000_tokens(&model), ratio, "{id}");
+        }
+    }
+}
