@@ -73,7 +73,8 @@ impl Catalogue {
         let (Some(inner), Some(outer)) = (self.geographies.get(inner), self.geographies.get(outer)) else {
             return false;
         };
-        outer.is_everywhere() || inner.regions.iter().all(|region| outer.regions.contains(region))
+        outer.is_everywhere()
+            || (!inner.is_everywhere() && inner.regions.iter().all(|region| outer.regions.contains(region)))
     }
 
     /// The Regions of a geography: where its profiles may process a call. Empty for an unknown one, and for `global`,
