@@ -2,10 +2,10 @@
 
 use sluicegate::Timestamp;
 
+use crate::attempt::Load;
 use crate::config::{Effect, LaneConfig, WHOLE_PERMILLE};
 use crate::ledger::Second;
 use crate::quota::MinuteQuota;
-use crate::service::Load;
 
 /// What one request takes from the requests per minute, whose counter is kept in thousandths.
 pub(crate) const REQUEST: u64 = 1000;

@@ -24,6 +24,7 @@
 
 #![warn(clippy::float_arithmetic)]
 
+mod attempt;
 mod config;
 mod error;
 mod lane;
@@ -35,6 +36,7 @@ mod service;
 mod tests;
 mod workload;
 
+pub use attempt::{Accepted, Attempt, LaneId, Load, Refusal, Reply, StreamError, Ticket};
 pub use config::{
     ConfigError, ConfigFault, DEFAULT_BURST_PERMILLE, DEFAULT_BYTES_PER_TOKEN_PERMILLE, DEFAULT_FIRST_TOKEN_US,
     DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_OUTPUT_MULTIPLIER, DEFAULT_PER_INPUT_TOKEN_NS, DEFAULT_START_PERMILLE,
@@ -44,5 +46,5 @@ pub use error::{ErrorKind, RefusalClass};
 pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second, Sorted, Summary, Totals};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
 pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
-pub use service::{Accepted, Attempt, LaneId, Load, MAX_IN_FLIGHT, Refusal, Reply, Service, StreamError, Ticket};
+pub use service::{MAX_IN_FLIGHT, Service};
 pub use workload::{Arrival, MAX_ARRIVALS, MaxTokens, Workload};

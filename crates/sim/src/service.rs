@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use sluicegate::{Rng, Timestamp, random};
 
+use crate::attempt::{Accepted, Attempt, LaneId, Load, Refusal, Reply, StreamError, Ticket};
 use crate::config::{ConfigError, Effect, LaneConfig, ServiceConfig, WHOLE_PERMILLE};
 use crate::error::{ErrorKind, RefusalClass};
 use crate::lane::{Lane, REQUEST};
@@ -13,98 +14,6 @@ use crate::quota::{DAY_US, Hold, Window};
 
 /// Attempts in flight at most over all lanes; one more is refused with 503 so that no caller can fill the memory.
 pub const MAX_IN_FLIGHT: usize = 1 << 20;
-
-/// A lane, by its place in the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId(pub usize);
-
-/// An admitted attempt, until it is finished or abandoned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-/// What an attempt asks of a model, in tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Input that no cache holds.
-    pub input_tokens: u64,
-    /// Input read from the prompt cache.
-    pub cache_read_tokens: u64,
-    /// Input written to the prompt cache.
-    pub cache_write_tokens: u64,
-    /// Output cap; absent: the model's own.
-    pub max_tokens: Option<u64>,
-    /// How long the output wants to be; absent: drawn from the lane's distribution.
-    pub output_tokens: Option<u64>,
-}
-
-/// One request on the wire.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attempt {
-    /// Source Region.
-    pub region: String,
-    /// Model id or inference profile as sent.
-    pub model: String,
-    /// The call it belongs to, for the ledger.
-    pub tag: Option<String>,
-    /// What it asks.
-    pub load: Load,
-}
-
-/// The service's answer to an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// It is being worked on.
-    Accepted(Accepted),
-    /// It was refused at once.
-    Refused(Refusal),
-    /// The connection was cut without a reply.
-    Reset,
-}
-
-/// An attempt that is being worked on. Its caller owes a [`Service::finish`] or a [`Service::abandon`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// What to finish or to abandon.
-    pub ticket: Ticket,
-    /// Where it runs.
-    pub lane: LaneId,
-    /// When the first output token is out.
-    pub first_token_at: Timestamp,
-    /// When the last one is out, and the answer complete.
-    pub finish_at: Timestamp,
-    /// Tokens of output.
-    pub output_tokens: u64,
-    /// Whether `max_tokens` cut the output short.
-    pub truncated: bool,
-    /// The error it will end in before `finish_at`, if any.
-    pub stream_error: Option<StreamError>,
-}
-
-/// An error that ends an admitted attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamError {
-    /// When.
-    pub at: Timestamp,
-    /// Output tokens before it.
-    pub after_output_tokens: u64,
-    /// Which.
-    pub error: ErrorKind,
-}
-
-/// A refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Which error.
-    pub error: ErrorKind,
-    /// The service's word on when to come back.
-    pub retry_after: Option<Duration>,
-}
-
-impl From<ErrorKind> for Refusal {
-    fn from(error: ErrorKind) -> Self {
-        Self { error, retry_after: None }
-    }
-}
 
 /// How an attempt was turned down.
 enum Turned {
@@ -415,28 +324,6 @@ impl Service {
             let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(u64::MAX / 2));
             lane.times(now, load, wanted.min(lane.cap(load))).1
         })
-    }
-}
-
-impl Accepted {
-    /// When `tokens` tokens of the output are out.
-    #[must_use]
-    pub fn token_at(&self, tokens: u64) -> Timestamp {
-        let span = self.finish_at.as_micros().saturating_sub(self.first_token_at.as_micros());
-        let part =
-            u128::from(span) * u128::from(tokens.min(self.output_tokens)) / u128::from(self.output_tokens.max(1));
-        let micros = self.first_token_at.as_micros().saturating_add(u64::try_from(part).unwrap_or(u64::MAX));
-        Timestamp::from_micros(micros)
-    }
-
-    /// Output tokens that are out at `now`.
-    #[must_use]
-    pub fn generated(&self, now: Timestamp) -> u64 {
-        let passed = now.as_micros().saturating_sub(self.first_token_at.as_micros());
-        let span = self.finish_at.as_micros().saturating_sub(self.first_token_at.as_micros());
-        let cap = self.stream_error.map_or(self.output_tokens, |error| error.after_output_tokens);
-        let part = u128::from(self.output_tokens) * u128::from(passed) / u128::from(span.max(1));
-        u64::try_from(part).unwrap_or(u64::MAX).min(cap)
     }
 }
 

@@ -1,0 +1,87 @@
+//! Quotas, Regions and departures, seen through HTTP.
+
+use std::time::Duration;
+
+use sluicegate::Timestamp;
+use sluicegate_fake_bedrock::{Fake, Options};
+use sluicegate_sim::{LaneConfig, ServiceConfig};
+
+use super::{MODEL, REGION, client, client_with, lane, start, until, user};
+
+#[tokio::test]
+async fn a_used_up_quota_refuses_with_its_own_words() {
+    let fake = start(vec![LaneConfig { requests_per_minute: Some(2), ..lane(REGION) }]).await;
+    let client = client(&fake);
+    let ask = || client.converse().model_id(MODEL).messages(user("hi")).send();
+    ask().await.unwrap();
+    ask().await.unwrap();
+    let error = ask().await.unwrap_err().into_service_error();
+    assert_eq!(error.meta().message(), Some("Too many requests, please wait before trying again."));
+    let ledger = fake.ledger();
+    assert_eq!((ledger.lanes[0].totals.admitted, ledger.lanes[0].totals.refused_quota), (2, 1));
+}
+
+#[tokio::test]
+async fn one_port_serves_every_region_with_quotas_of_their_own() {
+    let limited = |region| LaneConfig { requests_per_minute: Some(1), ..lane(region) };
+    let fake = start(vec![limited("us-east-1"), limited("eu-west-1")]).await;
+    for region in ["us-east-1", "eu-west-1"] {
+        let client = client_with(&fake, region, "AKIDEXAMPLE");
+        let ask = || client.converse().model_id(MODEL).messages(user("hi")).send();
+        ask().await.unwrap();
+        assert!(ask().await.unwrap_err().into_service_error().is_throttling_exception());
+    }
+    for lane in fake.ledger().lanes {
+        assert_eq!((lane.totals.admitted, lane.totals.refused_quota), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_frees_its_slot() {
+    let slow = LaneConfig { first_token_us: 3_600_000_000, concurrency: Some(1), ..lane(REGION) };
+    let fake = start(vec![slow]).await;
+    let sdk = client(&fake);
+    let call = tokio::spawn(sdk.converse().model_id(MODEL).messages(user("hi")).send());
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.admitted == 1)).await;
+    call.abort();
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.abandoned == 1)).await;
+    let mut stream = sdk.converse_stream().model_id(MODEL).messages(user("hi")).send().await.unwrap().stream;
+    assert!(tokio::time::timeout(Duration::ZERO, stream.recv()).await.is_err());
+    drop(stream);
+    drop(sdk);
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.abandoned == 2)).await;
+}
+
+#[tokio::test]
+async fn announced_calls_are_judged_by_their_deadline() {
+    let fake = start(vec![lane(REGION)]).await;
+    let never = Timestamp::MAX;
+    fake.with_ledger(|ledger| {
+        for tag in ["answered", "never made"] {
+            ledger.expect(tag.to_owned(), Timestamp::ZERO, never);
+        }
+    });
+    let request = client(&fake).converse().model_id(MODEL).messages(user("hi"));
+    request.request_metadata("sluicegate-call", "answered").send().await.unwrap();
+    let summary = fake.stop().await.summary();
+    assert_eq!((summary.calls, summary.in_time, summary.never, summary.attempts), (2, 1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_fake_ends_with_its_lifetime_and_refuses_bad_configurations() {
+    let options = Options { lifetime: Some(Duration::from_millis(1)), ..Options::default() };
+    let fake = Fake::start(ServiceConfig::new(vec![lane(REGION)]), options).await.unwrap();
+    fake.stopped().await;
+    assert!(tokio::net::TcpStream::connect(fake.addr()).await.is_err());
+    let error = Fake::start(ServiceConfig::new(vec![]), Options::default()).await.err().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn stopping_cuts_what_does_not_end() {
+    let fake = start(vec![LaneConfig { first_token_us: 3_600_000_000, ..lane(REGION) }]).await;
+    let call = tokio::spawn(client(&fake).converse().model_id(MODEL).messages(user("hi")).send());
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.admitted == 1)).await;
+    assert_eq!(fake.stop().await.lanes[0].totals.abandoned, 1);
+    assert!(call.await.unwrap().is_err());
+}
