@@ -126,6 +126,8 @@ pub struct Breaker {
     /// What the window holds, oldest first: per attempt, or per second with that second's number.
     entries: VecDeque<(u64, Tally)>,
     total: Tally,
+    /// Fewer than this in `total` say nothing: the probes once it is half-open, and after they opened it again.
+    minimum: u32,
     open_until: Timestamp,
     openings: u32,
     probes_out: u32,
@@ -141,6 +143,7 @@ impl Breaker {
             state: BreakerState::Closed,
             entries: VecDeque::new(),
             total: Tally { attempts: 0, failed: 0, slow: 0 },
+            minimum: config.minimum_attempts,
             open_until: Timestamp::ZERO,
             openings: 0,
             probes_out: 0,
@@ -257,12 +260,14 @@ impl Breaker {
     /// Makes it half-open now, with all its probes unused.
     pub fn half_open(&mut self) {
         self.state = BreakerState::HalfOpen;
+        self.minimum = self.config.probes;
         self.clear();
     }
 
     /// Closes it now and forgets what it counted.
     pub fn close(&mut self) {
         self.state = BreakerState::Closed;
+        self.minimum = self.config.minimum_attempts;
         self.openings = 0;
         self.clear();
     }
@@ -281,11 +286,7 @@ impl Breaker {
     }
 
     fn rate(&self, part: u32) -> Option<u32> {
-        let minimum = match self.state {
-            BreakerState::HalfOpen => self.config.probes,
-            _ => self.config.minimum_attempts,
-        };
-        (self.total.attempts >= minimum.max(1))
+        (self.total.attempts >= self.minimum.max(1))
             .then(|| u32::try_from(u64::from(part) * 100 / u64::from(self.total.attempts)).unwrap_or(100))
     }
 
