@@ -50,6 +50,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "aws-sdk")]
+pub mod aws_sdk;
 mod catalogue;
 mod classify;
 mod cost;

@@ -49,6 +49,27 @@ pub enum OutcomeClass {
     Cancelled,
 }
 
+impl core::fmt::Display for OutcomeClass {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Success => "success",
+            Self::Throttled(Quota::Requests) => "throttled by requests per minute",
+            Self::Throttled(Quota::Tokens) => "throttled by tokens per minute",
+            Self::Throttled(Quota::Day) => "throttled by tokens per day",
+            Self::Throttled(Quota::Unknown) => "throttled",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::NotReady => "not ready",
+            Self::TimedOut => "timed out",
+            Self::ModelError => "model error",
+            Self::StreamBroken | Self::StreamBrokenDelivered => "stream broken",
+            Self::Refused => "refused by the service",
+            Self::Unusable => "endpoint unusable",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
 /// What the service took for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -53,7 +53,7 @@ impl Engine {
                 failed_at: None,
                 delay: Duration::ZERO,
                 charged: None,
-                latest_start: None,
+                too_late_at: None,
             },
         );
         if call.deadline.is_some_and(|deadline| deadline <= now) {
@@ -122,24 +122,29 @@ impl Engine {
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.phase = CallPhase::Waiting;
         let (call, place) = (state.call, state.place());
-        let latest = self.latest_start(&call);
-        if let Some(latest) = latest {
-            self.deadlines.insert((latest, id));
-        }
-        if let Some(state) = self.calls.get_mut(&id) {
-            state.latest_start = latest;
-        }
+        self.watch(id, &call);
         let model = self.model_mut(call.model);
         model.waiting.insert(place, id);
         model.waiting_tokens = model.waiting_tokens.saturating_add(call.tokens);
+    }
+
+    /// Notes from when on a waiting call is too late to be started.
+    fn watch(&mut self, id: CallId, call: &Call) {
+        let at = self.latest_start(call).map(|latest| latest.saturating_add(Duration::from_micros(1)));
+        if let Some(at) = at {
+            self.deadlines.insert((at, id));
+        }
+        if let Some(state) = self.calls.get_mut(&id) {
+            state.too_late_at = at;
+        }
     }
 
     /// Takes a call out of whatever it waits in.
     pub(super) fn unqueue(&mut self, id: CallId) {
         let Some(state) = self.calls.get_mut(&id) else { return };
         let (call, place, phase) = (state.call, state.place(), state.phase);
-        if let Some(latest) = state.latest_start.take() {
-            self.deadlines.remove(&(latest, id));
+        if let Some(at) = state.too_late_at.take() {
+            self.deadlines.remove(&(at, id));
         }
         match phase {
             CallPhase::Waiting => {
@@ -307,23 +312,13 @@ impl Engine {
     /// Refuses the waiting calls that can no longer be answered in time.
     fn expire_waiting(&mut self, now: Timestamp) {
         while let Some((at, id)) = self.deadlines.first().copied()
-            && at < now
+            && at <= now
         {
             self.deadlines.remove(&(at, id));
-            let Some(call) = self.calls.get_mut(&id).map(|state| {
-                state.latest_start = None;
-                state.call
-            }) else {
-                continue;
-            };
+            let Some(call) = self.calls.get(&id).map(|state| state.call) else { continue };
             // The service time may have been learned better since the call was queued.
             match self.latest_start(&call) {
-                Some(latest) if latest >= now => {
-                    self.deadlines.insert((latest, id));
-                    if let Some(state) = self.calls.get_mut(&id) {
-                        state.latest_start = Some(latest);
-                    }
-                }
+                Some(latest) if latest >= now => self.watch(id, &call),
                 _ if call.deadline.is_some_and(|deadline| deadline <= now) => self.end(now, id, EndReason::Expired),
                 _ => {
                     let retry_at = Some(now.saturating_add(self.drain_time(call.model)));

@@ -140,6 +140,29 @@ pub enum Refusal {
     NoEndpoint,
 }
 
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Deadline => write!(f, "it could not be answered before its deadline"),
+            Self::TooLarge { limit } => write!(f, "it needs more than the {limit} tokens that its quota pools hold"),
+            Self::QueueFull => write!(f, "as many calls wait as the policy allows"),
+            Self::NoEndpoint => write!(f, "no endpoint for its model is usable"),
+        }
+    }
+}
+
+impl core::fmt::Display for EndReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Answered => write!(f, "answered"),
+            Self::Refused { why, .. } => write!(f, "refused: {why}"),
+            Self::Expired => write!(f, "expired: its deadline passed while it waited"),
+            Self::Cancelled => write!(f, "cancelled"),
+            Self::Failed { class } => write!(f, "failed: {class}"),
+        }
+    }
+}
+
 /// Misuse by the caller. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -40,7 +40,7 @@ struct CallState {
     /// What the last retry cost the budget.
     charged: Option<MilliTokens>,
     /// The entry of this call in `Engine::deadlines`.
-    latest_start: Option<Timestamp>,
+    too_late_at: Option<Timestamp>,
 }
 
 impl CallState {
@@ -102,6 +102,7 @@ pub struct Engine {
     calls: BTreeMap<CallId, CallState>,
     attempts: BTreeMap<AttemptId, AttemptState>,
     delayed: BTreeSet<(Timestamp, CallId)>,
+    /// From when on each waiting call is too late to be started.
     deadlines: BTreeSet<(Timestamp, CallId)>,
     leases: BTreeSet<(Timestamp, AttemptId)>,
     decisions: VecDeque<Decision>,

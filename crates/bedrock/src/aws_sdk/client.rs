@@ -1,0 +1,312 @@
+//! The client: one SDK client for each Region, one gate in front of all.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_bedrockruntime::Client as SdkClient;
+use aws_sdk_bedrockruntime::config::Region;
+use aws_sdk_bedrockruntime::config::http::HttpResponse;
+use aws_sdk_bedrockruntime::config::retry::RetryConfig;
+use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_types::SdkConfig;
+use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, Spent};
+use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request, Ticket};
+
+use super::capture::{Capture, Exchange, exchanging};
+use super::failure::Failed;
+use crate::{BedrockModel, Catalogue, Ratios, RequestShape, Usage};
+
+/// What a caller may add to one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallOptions {
+    /// When it must have been answered, counted from its submission; else the policy's own deadline holds.
+    pub deadline: Option<Duration>,
+    /// Higher goes first.
+    pub priority: u8,
+}
+
+/// Why a client could not be made.
+#[derive(Debug)]
+pub struct BuildError {
+    /// What is wrong with the policy's section `data.bedrock`.
+    pub faults: Vec<Fault>,
+}
+
+impl std::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the policy's facts about Bedrock have faults")?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// The source of the [`SdkError`] that a call gets when the engine ended it without an answer from the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// The request names no model.
+    NoModel,
+    /// The policy has no endpoint for this model.
+    UnknownModel(String),
+    /// The engine ended the call.
+    Ended(EndReason),
+}
+
+impl std::fmt::Display for NotSent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoModel => write!(f, "the request names no model; set the model id"),
+            Self::UnknownModel(model) => {
+                write!(f, "the policy has no endpoint for model \"{model}\"; add one under /endpoints")
+            }
+            Self::Ended(reason) => write!(f, "sluicegate ended the call: {}", reason),
+        }
+    }
+}
+
+impl std::error::Error for NotSent {}
+
+/// Builds a [`Client`].
+#[derive(Debug)]
+pub struct ClientBuilder {
+    policy: Policy,
+    config: SdkConfig,
+    seed: Option<u64>,
+    observer: Option<ObserverSlot>,
+}
+
+struct ObserverSlot(Observer);
+
+impl std::fmt::Debug for ObserverSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl ClientBuilder {
+    /// Draws jitter from a generator with this seed instead of one seeded by the system.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Tells `observer` every event of the engine.
+    #[must_use]
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(ObserverSlot(observer));
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// Every fault in the policy's section `data.bedrock`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let facts = self.policy.data().and_then(|data| data.get("bedrock"));
+        let catalogue = match facts {
+            Some(section) => Catalogue::with_overrides(section).map_err(|faults| BuildError { faults })?,
+            None => Catalogue::builtin(),
+        };
+        let mut by_region: HashMap<&str, SdkClient> = HashMap::new();
+        let clients = self
+            .policy
+            .endpoints()
+            .iter()
+            .map(|endpoint| {
+                let client = by_region.entry(&endpoint.region).or_insert_with(|| sdk_client(&self.config, endpoint));
+                client.clone()
+            })
+            .collect();
+        let mut builder = Gate::builder(self.policy.clone());
+        if let Some(seed) = self.seed {
+            builder = builder.seed(seed);
+        }
+        if let Some(ObserverSlot(observer)) = self.observer {
+            builder = builder.observer(observer);
+        }
+        let inner = Inner { policy: self.policy, gate: builder.open(), clients, catalogue, ratios: Mutex::default() };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+fn sdk_client(config: &SdkConfig, endpoint: &Endpoint) -> SdkClient {
+    let config = aws_sdk_bedrockruntime::config::Builder::from(config)
+        .region(Region::new(endpoint.region.clone()))
+        // One retry policy is enough: two would multiply.
+        .retry_config(RetryConfig::disabled())
+        .interceptor(Capture)
+        .build();
+    SdkClient::from_conf(config)
+}
+
+/// The Bedrock client of the SDK with a gate in front. Clones share everything.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    policy: Policy,
+    gate: Gate,
+    /// By endpoint.
+    clients: Vec<SdkClient>,
+    catalogue: Catalogue,
+    ratios: Mutex<Ratios>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("policy", &self.inner.policy).finish_non_exhaustive()
+    }
+}
+
+/// A call before its submission: which model, how much, by when.
+pub(super) struct Plan {
+    request: Request,
+    model: BedrockModel,
+    shape: RequestShape,
+}
+
+impl Client {
+    /// A client for the endpoints of `policy`. Credentials, HTTP settings and an endpoint URL come from `config`; its
+    /// Region and its retries are not used.
+    ///
+    /// # Errors
+    /// Every fault in the policy's section `data.bedrock`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(policy: Policy, config: &SdkConfig) -> Result<Self, BuildError> {
+        Self::builder(policy, config).build()
+    }
+
+    /// Builds a client with more choices.
+    #[must_use]
+    pub fn builder(policy: Policy, config: &SdkConfig) -> ClientBuilder {
+        ClientBuilder { policy, config: config.clone(), seed: None, observer: None }
+    }
+
+    /// The gate in front, to look at the engine or to pass other calls through it.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    /// What the client knows of models and Regions.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
+    fn ratios(&self) -> MutexGuard<'_, Ratios> {
+        // Estimates stay usable whatever happened to whoever held them.
+        self.inner.ratios.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn endpoint(&self, id: EndpointId) -> (&SdkClient, &Endpoint) {
+        let index = usize::from(id.0);
+        (&self.inner.clients[index], &self.inner.policy.endpoints()[index])
+    }
+
+    /// Looks the model up and estimates the cost.
+    pub(super) fn plan(&self, model: Option<&str>, shape: RequestShape, options: CallOptions) -> Result<Plan, NotSent> {
+        let name = model.ok_or(NotSent::NoModel)?;
+        let id = self.inner.policy.model(name).ok_or_else(|| NotSent::UnknownModel(name.to_owned()))?;
+        // The policy may call the model what it likes; what is sent for it is known to the catalogue.
+        let target = self.inner.policy.endpoints().iter().find(|endpoint| endpoint.model == id);
+        let model = self.inner.catalogue.model(target.map_or(name, |endpoint| &endpoint.target));
+        let input = self.ratios().input_tokens(&self.inner.catalogue, &model, &shape);
+        let tokens = self.inner.catalogue.reserve(&model, input, 0, 0, shape.max_tokens);
+        let mut request = Request::new(id, tokens).priority(options.priority);
+        if let Some(deadline) = options.deadline {
+            request = request.within(deadline);
+        }
+        Ok(Plan { request, model, shape })
+    }
+
+    pub(super) fn submit(&self, plan: &Plan) -> Ticket {
+        self.inner.gate.submit(plan.request)
+    }
+
+    /// The report on an answer with this usage, from which the estimate of the next call's size learns.
+    pub(super) fn answered(&self, plan: &Plan, usage: Option<&Usage>) -> Outcome {
+        match usage {
+            Some(usage) => {
+                self.ratios().observe_request(&self.inner.catalogue, &plan.model, &plan.shape, usage);
+                Outcome::success(self.inner.catalogue.settle(&plan.model, usage))
+            }
+            None => Outcome { class: OutcomeClass::Success, spent: Spent::Unknown, retry_after: None },
+        }
+    }
+
+    /// Runs a call whose answer is one message: `send` makes an attempt, `usage` reads what it used.
+    pub(super) async fn drive<T, E>(
+        &self,
+        plan: &Plan,
+        exchange: impl Fn() -> Exchange,
+        send: impl AsyncFn(&SdkClient, &Endpoint) -> Result<T, SdkError<E, HttpResponse>>,
+        usage: impl Fn(&T, &Exchange) -> Option<Usage>,
+    ) -> Result<Answered<T>, Ended<Refusal<E>>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let attempt = async |Attempt { endpoint: id, number, .. }: Attempt| {
+            let (client, endpoint) = self.endpoint(id);
+            let (result, exchange) = exchanging(exchange(), send(client, endpoint)).await;
+            match result {
+                Ok(answer) => {
+                    let usage = usage(&answer, &exchange);
+                    let outcome = self.answered(plan, usage.as_ref());
+                    (outcome, Ok(Answered { answer, exchange, usage, endpoint: id, attempts: number }))
+                }
+                Err(error) => {
+                    let failed = Failed::of(&error);
+                    (failed.outcome, Err(Refusal { error, failed, endpoint: id, attempts: number }))
+                }
+            }
+        };
+        self.inner.gate.run(plan.request, attempt).await
+    }
+}
+
+/// An answer and where it came from.
+pub(super) struct Answered<T> {
+    pub(super) answer: T,
+    pub(super) exchange: Exchange,
+    pub(super) usage: Option<Usage>,
+    pub(super) endpoint: EndpointId,
+    pub(super) attempts: u32,
+}
+
+/// A failed attempt and where it failed.
+#[derive(Debug)]
+pub(super) struct Refusal<E> {
+    pub(super) error: SdkError<E, HttpResponse>,
+    pub(super) failed: Failed,
+    pub(super) endpoint: EndpointId,
+    pub(super) attempts: u32,
+}
+
+/// The SDK's error for a call that ended without an answer: the service's own last word, or, where the engine had the
+/// last word, an error of the SDK's kind that comes nearest, with [`NotSent`] as its source.
+pub(super) fn sdk_error<E>(reason: EndReason, last: Option<SdkError<E, HttpResponse>>) -> SdkError<E, HttpResponse> {
+    match (reason, last) {
+        (EndReason::Failed { .. }, Some(error)) => error,
+        (EndReason::Expired | EndReason::Refused { why: sluicegate::Refusal::Deadline, .. }, _) => {
+            SdkError::timeout_error(NotSent::Ended(reason))
+        }
+        (_, Some(error)) => error,
+        (_, None) => SdkError::construction_failure(NotSent::Ended(reason)),
+    }
+}

@@ -1,0 +1,318 @@
+//! Streams: held back until they carry something, settled at their end.
+
+use std::collections::VecDeque;
+
+use aws_sdk_bedrockruntime::config::http::HttpResponse;
+use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::primitives::event_stream::EventReceiver;
+use aws_sdk_bedrockruntime::types::error::{ConverseStreamOutputError, ResponseStreamError};
+use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, PerformanceConfigLatency, ResponseStream, ServiceTierType};
+use aws_smithy_types::event_stream::RawMessage;
+use serde_json::Value;
+use sluicegate::{Outcome, OutcomeClass, Spent};
+use sluicegate_driver::{Ticket, Turn};
+
+use super::client::{Client, Plan, sdk_error};
+use super::failure::Failed;
+use crate::{Failure, Usage, classify, usage_from_body};
+
+/// An error inside a stream: the SDK's own type.
+pub type StreamError<E> = SdkError<E, RawMessage>;
+
+/// The answer to ConverseStream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ConverseStreamAnswer {
+    /// The events.
+    pub stream: EventStream<ConverseStreamOutput, ConverseStreamOutputError>,
+}
+
+/// The answer to InvokeModelWithResponseStream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct InvokeModelStreamAnswer {
+    /// The chunks.
+    pub body: EventStream<ResponseStream, ResponseStreamError>,
+    /// The form of the chunks.
+    pub content_type: String,
+    /// The latency setting that served it.
+    pub performance_config_latency: Option<PerformanceConfigLatency>,
+    /// The tier that served it.
+    pub service_tier: Option<ServiceTierType>,
+}
+
+/// What an event means to the gate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Note {
+    /// It carries part of the answer: what came before could still be repeated, this cannot.
+    delivers: bool,
+    /// The answer is complete; only bookkeeping may follow.
+    completes: bool,
+    usage: Option<Usage>,
+}
+
+/// Reads what an event means to the gate.
+pub(super) trait Reading<E> {
+    fn note(&self) -> Note;
+    /// The name of an error frame, as the service sends it.
+    fn error_name(error: &E) -> Option<&'static str>;
+}
+
+impl Reading<ConverseStreamOutputError> for ConverseStreamOutput {
+    fn note(&self) -> Note {
+        match self {
+            Self::ContentBlockDelta(_) => Note { delivers: true, ..Note::default() },
+            Self::MessageStop(_) => Note { delivers: true, completes: true, usage: None },
+            Self::Metadata(metadata) => {
+                let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
+                let usage = metadata.usage().map(|usage| Usage {
+                    input: count(usage.input_tokens()),
+                    output: count(usage.output_tokens()),
+                    cache_read: count(usage.cache_read_input_tokens().unwrap_or(0)),
+                    cache_write: count(usage.cache_write_input_tokens().unwrap_or(0)),
+                });
+                Note { delivers: true, completes: true, usage }
+            }
+            _ => Note::default(),
+        }
+    }
+
+    fn error_name(error: &ConverseStreamOutputError) -> Option<&'static str> {
+        match error {
+            ConverseStreamOutputError::InternalServerException(_) => Some("internalServerException"),
+            ConverseStreamOutputError::ModelStreamErrorException(_) => Some("modelStreamErrorException"),
+            ConverseStreamOutputError::ServiceUnavailableException(_) => Some("serviceUnavailableException"),
+            ConverseStreamOutputError::ThrottlingException(_) => Some("throttlingException"),
+            ConverseStreamOutputError::ValidationException(_) => Some("validationException"),
+            _ => None,
+        }
+    }
+}
+
+impl Reading<ResponseStreamError> for ResponseStream {
+    fn note(&self) -> Note {
+        let Self::Chunk(part) = self else { return Note::default() };
+        let bytes = part.bytes().map(AsRef::as_ref).unwrap_or_default();
+        let Ok(chunk) = serde_json::from_slice::<Value>(bytes) else {
+            return Note { delivers: true, ..Note::default() };
+        };
+        // Anthropic's and Nova's streams begin with events that carry no part of the answer.
+        let opening =
+            matches!(chunk.get("type").and_then(Value::as_str), Some("message_start" | "content_block_start" | "ping"))
+                || chunk.get("messageStart").is_some()
+                || chunk.get("contentBlockStart").is_some();
+        let completes = chunk.get("amazon-bedrock-invocationMetrics").is_some();
+        Note { delivers: !opening, completes, usage: usage_from_body(&chunk) }
+    }
+
+    fn error_name(error: &ResponseStreamError) -> Option<&'static str> {
+        match error {
+            ResponseStreamError::InternalServerException(_) => Some("internalServerException"),
+            ResponseStreamError::ModelStreamErrorException(_) => Some("modelStreamErrorException"),
+            ResponseStreamError::ModelTimeoutException(_) => Some("modelTimeoutException"),
+            ResponseStreamError::ServiceUnavailableException(_) => Some("serviceUnavailableException"),
+            ResponseStreamError::ThrottlingException(_) => Some("throttlingException"),
+            ResponseStreamError::ValidationException(_) => Some("validationException"),
+            _ => None,
+        }
+    }
+}
+
+/// The events of a stream, received as from the SDK's own receiver. Its call is settled at the end of the stream, by
+/// the usage in its last event; where it is dropped before, by what is known.
+pub struct EventStream<T, E> {
+    client: Client,
+    plan: Plan,
+    /// `None` once the call is settled.
+    ticket: Option<Ticket>,
+    receiver: EventReceiver<T, E>,
+    /// Events that came before the first that carries something.
+    held: VecDeque<T>,
+    usage: Option<Usage>,
+    complete: bool,
+}
+
+impl<T, E> std::fmt::Debug for EventStream<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream")
+            .field("usage", &self.usage)
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, E> EventStream<T, E> {
+    /// What the call used, as far as the events received so far say.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn settle(&mut self, outcome: impl FnOnce(&Self) -> Outcome) {
+        if let Some(mut ticket) = self.ticket.take() {
+            let outcome = outcome(self);
+            ticket.report(outcome);
+        }
+    }
+
+    fn answered(&self) -> Outcome {
+        self.client.answered(&self.plan, self.usage.as_ref())
+    }
+}
+
+#[expect(private_bounds, reason = "sealed: only Bedrock's two kinds of stream can be read")]
+impl<T, E> EventStream<T, E>
+where
+    T: Reading<E>,
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    /// The next event, or `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// As the SDK's receiver. Something of the answer was handed out by then, so the call is not tried again.
+    pub async fn recv(&mut self) -> Result<Option<T>, StreamError<E>> {
+        if let Some(event) = self.held.pop_front() {
+            return Ok(Some(event));
+        }
+        match self.receiver.recv().await {
+            Ok(Some(event)) => {
+                self.take_in(event.note());
+                Ok(Some(event))
+            }
+            Ok(None) => {
+                self.settle(|stream| {
+                    if stream.complete { stream.answered() } else { Outcome::of(OutcomeClass::StreamBrokenDelivered) }
+                });
+                Ok(None)
+            }
+            Err(error) => {
+                self.settle(|_| failed::<T, E>(&error, true).outcome);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_in(&mut self, note: Note) {
+        self.complete |= note.completes;
+        if let Some(usage) = note.usage {
+            self.usage = Some(self.usage.map_or(usage, |before| before.max(usage)));
+        }
+    }
+}
+
+impl<T, E> Drop for EventStream<T, E> {
+    fn drop(&mut self) {
+        self.settle(|stream| {
+            if stream.complete {
+                stream.answered()
+            } else {
+                Outcome { class: OutcomeClass::Cancelled, spent: Spent::Unknown, retry_after: None }
+            }
+        });
+    }
+}
+
+/// Classifies an error inside a stream, by the frame's name: the SDK gives it no code and its status was 200.
+fn failed<T, E>(error: &StreamError<E>, delivered: bool) -> Failed
+where
+    T: Reading<E>,
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let service = error.as_service_error();
+    let code = service.and_then(|error| T::error_name(error).or_else(|| error.code()));
+    let message = service.and_then(ProvideErrorMetadata::message).map_or_else(|| error.to_string(), str::to_owned);
+    let failure = Failure { code, message: Some(&message), in_stream: true, delivered, ..Failure::default() };
+    let verdict = classify(&failure);
+    Failed { code: code.map(str::to_owned), status: None, outcome: verdict.outcome(None), verdict, message }
+}
+
+/// How an attempt to open a stream failed: as a request, or inside the stream before it carried anything.
+pub(super) enum OpenError<F, E> {
+    Request(SdkError<F, HttpResponse>),
+    Stream(StreamError<E>),
+}
+
+impl Client {
+    /// Opens a stream: attempts are repeated as long as nothing of the answer has come.
+    pub(super) async fn open<H, T, E, F>(
+        &self,
+        plan: Plan,
+        mut send: impl AsyncFnMut(
+            &aws_sdk_bedrockruntime::Client,
+            &sluicegate::Endpoint,
+        ) -> Result<(H, EventReceiver<T, E>), SdkError<F, HttpResponse>>,
+    ) -> Result<(H, EventStream<T, E>), SdkError<F, HttpResponse>>
+    where
+        T: Reading<E>,
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+        F: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let mut ticket = self.submit(&plan);
+        let mut last: Option<OpenError<F, E>> = None;
+        loop {
+            let attempt = match ticket.turn().await {
+                Turn::Send(attempt) => attempt,
+                Turn::End(reason) => {
+                    let last = last.map(|error| match error {
+                        OpenError::Request(error) => error,
+                        // The SDK has no error of this operation for what came in its stream.
+                        OpenError::Stream(error) => SdkError::dispatch_failure(
+                            aws_smithy_runtime_api::client::result::ConnectorError::other(error.into(), None),
+                        ),
+                    });
+                    return Err(sdk_error(reason, last));
+                }
+            };
+            let (client, endpoint) = self.endpoint(attempt.endpoint);
+            let (head, mut receiver) = match send(client, endpoint).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    ticket.report(Failed::of(&error).outcome);
+                    last = Some(OpenError::Request(error));
+                    continue;
+                }
+            };
+            match first_events(&mut receiver).await {
+                Ok((held, note)) => {
+                    let mut stream = EventStream {
+                        client: self.clone(),
+                        plan,
+                        ticket: Some(ticket),
+                        receiver,
+                        held,
+                        usage: None,
+                        complete: false,
+                    };
+                    stream.take_in(note);
+                    return Ok((head, stream));
+                }
+                Err(Some(error)) => {
+                    ticket.report(failed::<T, E>(&error, false).outcome);
+                    last = Some(OpenError::Stream(error));
+                }
+                Err(None) => ticket.report(Outcome::of(OutcomeClass::StreamBroken)),
+            }
+        }
+    }
+}
+
+/// Receives events up to the first one that carries part of the answer. `Err(None)` where the stream ends before.
+async fn first_events<T, E>(receiver: &mut EventReceiver<T, E>) -> Result<(VecDeque<T>, Note), Option<StreamError<E>>>
+where
+    T: Reading<E>,
+{
+    let mut held = VecDeque::new();
+    let mut seen = Note::default();
+    while !seen.delivers {
+        let Some(event) = receiver.recv().await.map_err(Some)? else { return Err(None) };
+        let note = event.note();
+        seen.delivers |= note.delivers;
+        seen.completes |= note.completes;
+        seen.usage = match (seen.usage, note.usage) {
+            (Some(before), Some(now)) => Some(before.max(now)),
+            (before, now) => before.or(now),
+        };
+        held.push_back(event);
+    }
+    Ok((held, seen))
+}
