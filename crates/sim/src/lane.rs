@@ -56,22 +56,44 @@ impl Lane {
         self.changes.get(self.next_change).copied().map(Timestamp::from_micros)
     }
 
+    /// Every moment a fault starts or ends, in order.
+    pub(crate) fn changes(&self) -> &[u64] {
+        &self.changes
+    }
+
+    /// Moments that show every state of the faults from `from` up to `to`.
+    pub(crate) fn points(&self, from: u64, to: u64) -> Vec<Timestamp> {
+        let changes = self.changes.iter().copied().filter(|at| from < *at && *at < to);
+        core::iter::once(from).chain(changes).map(Timestamp::from_micros).collect()
+    }
+
+    /// Every pair of limits (see [`Lane::limits`]) that is ever in force.
+    pub(crate) fn all_limits(&self) -> impl Iterator<Item = (Option<u64>, Option<u64>)> {
+        self.points(0, u64::MAX).into_iter().map(|at| self.limits(at))
+    }
+
     /// Applies the change that [`Lane::next_change`] names: from then on the quotas are what the faults leave of them.
     pub(crate) fn apply_change(&mut self, at: Timestamp) {
         self.next_change += 1;
-        let factor = self.effects(at).fold(u128::from(WHOLE_PERMILLE), |factor, effect| match effect {
-            Effect::QuotaFactor { permille } => factor * u128::from(permille) / u128::from(WHOLE_PERMILLE),
+        let (requests, tokens) = self.limits(at);
+        if let (Some(quota), Some(limit)) = (&mut self.requests, requests) {
+            quota.set_limit(at, limit);
+        }
+        if let (Some(quota), Some(limit)) = (&mut self.tokens, tokens) {
+            quota.set_limit(at, limit);
+        }
+    }
+
+    /// Limits per minute in force at `at`: thousandths of requests, and tokens.
+    pub(crate) fn limits(&self, at: Timestamp) -> (Option<u64>, Option<u64>) {
+        let whole = u128::from(WHOLE_PERMILLE);
+        let factor = self.effects(at).fold(whole, |factor, effect| match effect {
+            Effect::QuotaFactor { permille } => factor * u128::from(permille) / whole,
             _ => factor,
         });
-        let scale = |limit: u64| {
-            u64::try_from(u128::from(limit).saturating_mul(factor) / u128::from(WHOLE_PERMILLE)).unwrap_or(u64::MAX)
-        };
-        if let (Some(quota), Some(limit)) = (&mut self.requests, self.config.requests_per_minute) {
-            quota.set_limit(at, scale(limit.saturating_mul(REQUEST)));
-        }
-        if let (Some(quota), Some(limit)) = (&mut self.tokens, self.config.tokens_per_minute) {
-            quota.set_limit(at, scale(limit));
-        }
+        let scale = |limit: u64| u64::try_from(u128::from(limit).saturating_mul(factor) / whole).unwrap_or(u64::MAX);
+        let requests = self.config.requests_per_minute.map(|limit| scale(limit.saturating_mul(REQUEST)));
+        (requests, self.config.tokens_per_minute.map(scale))
     }
 
     /// Attempts that may be in flight at once now.
@@ -120,23 +142,51 @@ impl Lane {
             .saturating_add(self.config.output_multiplier.saturating_mul(output))
     }
 
-    /// When the first token of an attempt admitted at `now` is out, and when its last.
-    pub(crate) fn times(&self, now: Timestamp, load: &Load, output: u64) -> (Timestamp, Timestamp) {
+    /// Undisturbed time to the first token and to the last, in microseconds.
+    pub(crate) fn durations(&self, load: &Load, output: u64) -> (u128, u128) {
         let fresh = u128::from(load.input_tokens) + u128::from(load.cache_write_tokens);
         let first = u128::from(self.config.first_token_us) + fresh * u128::from(self.config.per_input_token_ns) / 1000;
         let rest = u128::from(output) * 1_000_000 / u128::from(self.config.tokens_per_second.max(1));
-        let slowed = |duration: u128| {
-            let slowed = self.effects(now).fold(duration, |duration, effect| match effect {
-                Effect::Slow { factor_permille } => {
-                    duration.saturating_mul(u128::from(factor_permille)) / u128::from(WHOLE_PERMILLE)
-                }
+        (first, first + rest)
+    }
+
+    /// When the first token of an attempt admitted at `now` is out, and when its last.
+    pub(crate) fn times(&self, now: Timestamp, load: &Load, output: u64) -> (Timestamp, Timestamp) {
+        let after = |duration: u128| {
+            let duration = self.effects(now).fold(duration, |duration, effect| match effect {
+                Effect::Slow { factor_permille } => slowed(duration, factor_permille),
                 _ => duration,
             });
-            u64::try_from(slowed).unwrap_or(u64::MAX)
+            Timestamp::from_micros(now.as_micros().saturating_add(u64::try_from(duration).unwrap_or(u64::MAX)))
         };
-        let first_at = now.as_micros().saturating_add(slowed(first));
-        let last_at = now.as_micros().saturating_add(slowed(first + rest));
-        (Timestamp::from_micros(first_at), Timestamp::from_micros(last_at))
+        let (first, last) = self.durations(load, output);
+        (after(first), after(last))
+    }
+
+    /// Length of the output of an attempt, with the median where it does not say.
+    pub(crate) fn output(&self, load: &Load) -> u64 {
+        load.output_tokens.unwrap_or_else(|| self.config.output_lengths.value(u64::MAX / 2)).min(self.cap(load))
+    }
+
+    /// A duration in microseconds that no attempt like this goes below, whatever faults are in force.
+    pub(crate) fn least_duration(&self, load: &Load) -> u64 {
+        let (_, last) = self.durations(load, self.output(load));
+        let least = self.slow_factors().filter(|factor| *factor < WHOLE_PERMILLE).fold(last, slowed);
+        u64::try_from(least).unwrap_or(u64::MAX)
+    }
+
+    /// A duration in microseconds that no attempt like this goes beyond, whatever faults are in force.
+    pub(crate) fn most_duration(&self, load: &Load) -> u64 {
+        let (_, last) = self.durations(load, self.output(load));
+        let most = self.slow_factors().filter(|factor| *factor > WHOLE_PERMILLE).fold(last, slowed);
+        u64::try_from(most).unwrap_or(u64::MAX)
+    }
+
+    fn slow_factors(&self) -> impl Iterator<Item = u32> {
+        self.config.faults.iter().filter_map(|fault| match fault.effect {
+            Effect::Slow { factor_permille } => Some(factor_permille),
+            _ => None,
+        })
     }
 
     /// Fills in the state of the lane at `at`.
@@ -145,4 +195,8 @@ impl Lane {
         row.requests_permille = self.requests.as_ref().map(|quota| quota.level_permille(at));
         row.tokens_permille = self.tokens.as_ref().map(|quota| quota.level_permille(at));
     }
+}
+
+fn slowed(duration: u128, factor_permille: u32) -> u128 {
+    duration.saturating_mul(u128::from(factor_permille)) / u128::from(WHOLE_PERMILLE)
 }

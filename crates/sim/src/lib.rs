@@ -25,10 +25,12 @@
 #![warn(clippy::float_arithmetic)]
 
 mod attempt;
+mod bound;
 mod config;
 mod error;
 mod lane;
 mod ledger;
+mod oracle;
 mod quantile;
 mod quota;
 mod service;
@@ -37,6 +39,7 @@ mod tests;
 mod workload;
 
 pub use attempt::{Accepted, Attempt, LaneId, Load, Refusal, Reply, StreamError, Ticket};
+pub use bound::{MAX_GRID, upper_bound};
 pub use config::{
     ConfigError, ConfigFault, DEFAULT_BURST_PERMILLE, DEFAULT_BYTES_PER_TOKEN_PERMILLE, DEFAULT_FIRST_TOKEN_US,
     DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_OUTPUT_MULTIPLIER, DEFAULT_PER_INPUT_TOKEN_NS, DEFAULT_START_PERMILLE,
@@ -44,6 +47,7 @@ pub use config::{
 };
 pub use error::{ErrorKind, RefusalClass};
 pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second, Sorted, Summary, Totals};
+pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, greedy};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
 pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
 pub use service::{MAX_IN_FLIGHT, Service};

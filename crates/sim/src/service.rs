@@ -317,13 +317,28 @@ impl Service {
         self.lanes.get(lane.0).map_or((0, 0), |lane| (lane.reservation(load), lane.settlement(load, output)))
     }
 
-    /// When an attempt admitted on a lane at `now` is answered, for a given output length.
+    /// When an attempt admitted on a lane at `now` is answered; the output length is the median where it is not given.
     #[must_use]
     pub fn finish_time(&self, now: Timestamp, lane: LaneId, load: &Load) -> Timestamp {
-        self.lanes.get(lane.0).map_or(Timestamp::MAX, |lane| {
-            let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(u64::MAX / 2));
-            lane.times(now, load, wanted.min(lane.cap(load))).1
-        })
+        self.lanes.get(lane.0).map_or(Timestamp::MAX, |lane| lane.times(now, load, lane.output(load)).1)
+    }
+
+    /// The same for the expected output: the given length, else the median, cut at the cap.
+    pub(crate) fn expected_cost(&self, lane: LaneId, load: &Load) -> (u64, u64) {
+        let output = self.lanes.get(lane.0).map_or(0, |lane| lane.output(load));
+        self.cost(lane, load, output)
+    }
+
+    /// A time before which no attempt admitted at `now` or later is answered, whatever faults end or begin.
+    pub(crate) fn soonest_finish(&self, now: Timestamp, lane: LaneId, load: &Load) -> Timestamp {
+        let Some(lane) = self.lanes.get(lane.0) else { return Timestamp::MAX };
+        let micros = now.as_micros().saturating_add(lane.least_duration(load));
+        Timestamp::from_micros(micros)
+    }
+
+    /// When the next fault of a lane begins or ends.
+    pub(crate) fn next_change(&self, lane: LaneId) -> Option<Timestamp> {
+        self.lanes.get(lane.0)?.next_change()
     }
 }
 

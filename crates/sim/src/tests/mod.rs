@@ -1,5 +1,6 @@
 //! The service's promises, one file per subject.
 
+mod oracle;
 mod quotas;
 mod service;
 

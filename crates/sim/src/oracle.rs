@@ -1,0 +1,236 @@
+//! A schedule made with full knowledge, to measure clients against.
+//!
+//! It knows every arrival, every output length, the quota's shape and level, and when faults begin and end. It never
+//! sends an attempt that would be refused. It is greedy, so it is feasible but not always the best possible: the truth
+//! lies between [`best`] and [`upper_bound`](crate::upper_bound).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use serde::Serialize;
+use sluicegate::Timestamp;
+
+use crate::attempt::{LaneId, Load, Reply, Ticket};
+use crate::config::{ConfigError, ServiceConfig};
+use crate::ledger::MAX_SECONDS;
+use crate::service::Service;
+use crate::workload::Arrival;
+
+/// Waiting calls that are tried at one moment before the rest has to wait: enough for a smaller call to pass a large
+/// one, few enough for long queues.
+pub const LOOKAHEAD: usize = 32;
+/// Of those, how many may say when to look again.
+const ALARMS: usize = 4;
+
+/// One call to schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OracleCall {
+    /// When it is made.
+    pub at: Timestamp,
+    /// When its answer is due.
+    pub deadline: Timestamp,
+    /// What it asks; where the output length is absent, the lane's median counts.
+    pub load: Load,
+}
+
+impl OracleCall {
+    /// An arrival, due at `deadline`.
+    #[must_use]
+    pub fn new(arrival: &Arrival, deadline: Timestamp) -> Self {
+        let load = Load {
+            input_tokens: arrival.input_tokens,
+            max_tokens: arrival.max_tokens,
+            output_tokens: Some(arrival.output_tokens),
+            ..Load::default()
+        };
+        Self { at: arrival.at, deadline, load }
+    }
+}
+
+/// Which waiting call goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The earliest deadline: serves all, if all can be served.
+    Deadline,
+    /// The smallest cost: serves most, if not all can be served.
+    Cost,
+    /// The latest arrival: the one with most time left, which no queue has aged.
+    Newest,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Self; 3] = [Self::Deadline, Self::Cost, Self::Newest];
+}
+
+/// When and where a call starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub lane: LaneId,
+}
+
+/// A feasible schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The order it was made in.
+    pub order: Order,
+    /// Calls answered by their deadline; no others are started.
+    pub in_time: u64,
+    /// The same by the second in which they are answered, counted from the origin; at most [`MAX_SECONDS`] rows.
+    pub by_second: Vec<u32>,
+    /// Per call, its start; absent: not served.
+    pub starts: Vec<Option<Start>>,
+}
+
+/// The best greedy schedule over all orders.
+///
+/// Faults that strike a share of the attempts are left out, as if the oracle knew which; faults that strike all close
+/// the lane. `calls` must be sorted by arrival, and every call may use every lane of `lanes`.
+///
+/// # Errors
+/// Everything wrong with the configuration.
+pub fn best(config: &ServiceConfig, lanes: &[LaneId], calls: &[OracleCall]) -> Result<Schedule, ConfigError> {
+    let mut best = greedy(config, lanes, calls, Order::Deadline)?;
+    for order in [Order::Cost, Order::Newest] {
+        if best.in_time == calls.len() as u64 {
+            break;
+        }
+        let other = greedy(config, lanes, calls, order)?;
+        if other.in_time > best.in_time {
+            best = other;
+        }
+    }
+    Ok(best)
+}
+
+/// One greedy schedule: whenever something changes, each waiting call in `order` starts on the cheapest lane that admits
+/// it and answers in time (ties: the one that answers first). See [`best`] for what it knows.
+///
+/// # Errors
+/// Everything wrong with the configuration.
+pub fn greedy(
+    config: &ServiceConfig,
+    lanes: &[LaneId],
+    calls: &[OracleCall],
+    order: Order,
+) -> Result<Schedule, ConfigError> {
+    let mut run = Run {
+        service: Service::new(config)?,
+        lanes,
+        calls,
+        waiting: BTreeSet::new(),
+        ends: BinaryHeap::new(),
+        alarm: None,
+        schedule: Schedule { order, in_time: 0, by_second: Vec::new(), starts: vec![None; calls.len()] },
+    };
+    let mut arrivals = calls.iter().enumerate().peekable();
+    loop {
+        let arrival = arrivals.peek().map(|(_, call)| call.at);
+        let end = run.ends.peek().map(|Reverse((at, _))| *at);
+        let alarm = run.alarm.filter(|_| !run.waiting.is_empty());
+        let Some(now) = [arrival, end, alarm].into_iter().flatten().min() else { break };
+        let now = run.service.advance(now);
+        while let Some(Reverse((_, ticket))) = run.ends.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            run.ends.pop();
+            run.service.finish(now, ticket);
+        }
+        while let Some((index, call)) = arrivals.next_if(|(_, call)| call.at <= now) {
+            let key = run.key(call);
+            run.waiting.insert((key, index));
+        }
+        run.dispatch(now);
+    }
+    Ok(run.schedule)
+}
+
+struct Run<'a> {
+    service: Service,
+    lanes: &'a [LaneId],
+    calls: &'a [OracleCall],
+    /// Sort key and index of each waiting call.
+    waiting: BTreeSet<(u64, usize)>,
+    ends: BinaryHeap<Reverse<(Timestamp, Ticket)>>,
+    /// When to look again if nothing happens before.
+    alarm: Option<Timestamp>,
+    schedule: Schedule,
+}
+
+impl Run<'_> {
+    fn key(&self, call: &OracleCall) -> u64 {
+        match self.schedule.order {
+            Order::Deadline => call.deadline.as_micros(),
+            Order::Cost => {
+                let cost = |lane: &LaneId| {
+                    let (reserved, settled) = self.service.expected_cost(*lane, &call.load);
+                    reserved.max(settled)
+                };
+                self.lanes.iter().map(cost).min().unwrap_or(u64::MAX)
+            }
+            Order::Newest => u64::MAX - call.at.as_micros(),
+        }
+    }
+
+    /// Starts what can start; the rest waits for an end, an arrival or the alarm.
+    fn dispatch(&mut self, now: Timestamp) {
+        // What is beyond the look-ahead gets its turn when something before it has gone.
+        while self.dispatch_first(now) {}
+    }
+
+    /// Tries the first [`LOOKAHEAD`] waiting calls; answers whether any has gone and others are left.
+    fn dispatch_first(&mut self, now: Timestamp) -> bool {
+        self.alarm = None;
+        let (mut gone, mut failures) = (false, 0);
+        let first: Vec<_> = self.waiting.iter().take(LOOKAHEAD).copied().collect();
+        for entry in first {
+            let Some(call) = self.calls.get(entry.1).copied() else { continue };
+            let too_late = |lane: &LaneId| self.service.soonest_finish(now, *lane, &call.load) > call.deadline;
+            if self.lanes.iter().all(too_late) || self.start(now, entry.1, &call) {
+                self.waiting.remove(&entry);
+                gone = true;
+                continue;
+            }
+            failures += 1;
+            if failures <= ALARMS {
+                let next = self.lanes.iter().filter_map(|lane| self.look_again(now, *lane, &call)).min();
+                self.alarm = self.alarm.into_iter().chain(next).min();
+            }
+        }
+        gone && !self.waiting.is_empty()
+    }
+
+    /// When a call that a lane does not take now should be tried there again.
+    fn look_again(&self, now: Timestamp, lane: LaneId, call: &OracleCall) -> Option<Timestamp> {
+        let earliest = self.service.earliest(now, lane, &call.load)?;
+        // Admitted now but too slow: only the end of a fault can help.
+        if earliest > now { Some(earliest) } else { self.service.next_change(lane).filter(|at| *at > now) }
+    }
+
+    fn start(&mut self, now: Timestamp, index: usize, call: &OracleCall) -> bool {
+        let service = &self.service;
+        let answers = |lane: &LaneId| {
+            let finish = service.finish_time(now, *lane, &call.load);
+            (finish <= call.deadline && service.would_admit(now, *lane, &call.load))
+                .then(|| (service.expected_cost(*lane, &call.load).1, finish, *lane))
+        };
+        let Some((_, finish, lane)) = self.lanes.iter().filter_map(answers).min() else { return false };
+        let Reply::Accepted(accepted) = self.service.place(now, lane, &call.load, None, None) else { return false };
+        self.ends.push(Reverse((finish, accepted.ticket)));
+        if let Some(start) = self.schedule.starts.get_mut(index) {
+            *start = Some(Start { at: now, lane });
+        }
+        self.schedule.in_time += 1;
+        let second = usize::try_from(finish.as_micros() / 1_000_000).unwrap_or(usize::MAX);
+        if second < MAX_SECONDS {
+            let rows = self.schedule.by_second.len().max(second + 1);
+            self.schedule.by_second.resize(rows, 0);
+            if let Some(row) = self.schedule.by_second.get_mut(second) {
+                *row += 1;
+            }
+        }
+        true
+    }
+}
