@@ -56,15 +56,16 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Respo
         let ledger = state.with(|service| serde_json::to_string(service.ledger()));
         return Ok(json_reply(ledger.unwrap_or_default()));
     }
-    let route = match route(&head.method, head.uri.path(), &head.headers) {
-        Ok(route) => route,
-        Err(error) => return Ok(error::refusal(error.into(), "").map(Either::Left)),
-    };
+    // The body is read before anything is said: a client that is still sending may not hear the answer.
     let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Ok(error::too_large().map(Either::Left)),
         // The client stopped sending; nobody reads a reply.
         Err(_) => return Err(Cut),
+    };
+    let route = match route(&head.method, head.uri.path(), &head.headers) {
+        Ok(route) => route,
+        Err(error) => return Ok(error::refusal(error.into(), "").map(Either::Left)),
     };
     let prompt = match read(route.operation, &head.headers, &body) {
         Ok(prompt) => prompt,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use sluicegate::Timestamp;
 use sluicegate_sim::{Ledger, Service, ServiceConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -79,6 +80,12 @@ impl Fake {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The service's time now, for arrivals and deadlines of announced calls.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.state.clock.now()
     }
 
     /// A copy of the books as of now.

@@ -1,13 +1,14 @@
 //! What all connections share: the simulated service, its clock, the prompt cache.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rand::{Rng as _, SeedableRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::StdRng};
 use sluicegate::Timestamp;
 use sluicegate_sim::{Accepted, Attempt, LaneConfig, LaneId, Load, Reply, Service, Ticket};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::clock::Clock;
 use crate::prompt::{CachePoint, Prompt};
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) seed: u64,
     /// The Region of requests that name none.
     pub(crate) region: String,
+    requests: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -51,7 +53,7 @@ pub(crate) struct Answer {
 impl State {
     pub(crate) fn new(service: Service, seed: u64, region: String) -> Self {
         let inner = Inner { service, rng: StdRng::seed_from_u64(seed), prefixes: Prefixes::default() };
-        Self { clock: Clock::start(), seed, region, inner: Mutex::new(inner) }
+        Self { clock: Clock::start(), seed, region, requests: AtomicU64::new(0), inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -66,10 +68,10 @@ impl State {
         act(&mut inner.service)
     }
 
-    /// A number that no other request gets.
+    /// A number for a request; not from the generator, whose draws are the service's.
     pub(crate) fn next_id(&self) -> u128 {
-        let mut inner = self.inner();
-        u128::from(inner.rng.next_u64()) << 64 | u128::from(inner.rng.next_u64())
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        xxh3_128_with_seed(&count.to_le_bytes(), self.seed)
     }
 
     pub(crate) fn lane(&self, region: &str, model: &str) -> Option<(LaneId, LaneConfig)> {

@@ -12,7 +12,7 @@ pub const MAX_SECONDS: usize = 216_000;
 /// Tagged calls kept. Further ones are counted in [`Ledger::calls_dropped`].
 pub const MAX_CALLS: usize = 1_000_000;
 
-/// One microsecond second.
+/// One second in microseconds.
 const SECOND_US: u64 = 1_000_000;
 
 /// The books of a service.
@@ -320,11 +320,12 @@ impl LaneLedger {
                 }
                 return;
             }
+            if self.seconds.len() >= MAX_SECONDS {
+                // The last row keeps what it showed while it was open.
+                return;
+            }
             if let Some(row) = self.seconds.last_mut() {
                 measure(end, row);
-            }
-            if self.seconds.len() >= MAX_SECONDS {
-                return;
             }
             self.seconds.push(Second::default());
         }
@@ -344,6 +345,19 @@ mod tests {
         assert_eq!(sorted.quantile(501), Some(30));
         assert_eq!(sorted.quantile(1000), Some(40));
         assert_eq!(Sorted::default().quantile(500), None);
+    }
+
+    #[test]
+    fn rows_end_at_their_bound() {
+        let mut lane = LaneLedger::default();
+        let far = Timestamp::from_micros(SECOND_US * (MAX_SECONDS as u64 + 500));
+        lane.close_rows(Timestamp::from_micros(SECOND_US * 100), |_, row| row.in_flight = 1);
+        assert_eq!((lane.first_second, lane.seconds.len()), (100, 1));
+        lane.close_rows(far, |_, row| row.in_flight = 2);
+        lane.close_rows(far, |_, row| row.in_flight = 3);
+        lane.row(far, |row| row.attempts += 1);
+        assert_eq!(lane.seconds.len(), MAX_SECONDS);
+        assert!(lane.seconds.iter().all(|row| row.in_flight <= 2 && row.attempts == 0));
     }
 
     #[test]

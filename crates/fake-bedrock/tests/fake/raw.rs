@@ -6,9 +6,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use sluicegate_fake_bedrock::Fake;
+use sluicegate_sim::LaneConfig;
 use tokio::net::TcpStream;
 
-use super::{MODEL, REGION, lane, start};
+use super::{MODEL, REGION, lane, start, until};
 
 const BODY: &str = r#"{"messages": [{"role": "user", "content": "hello"}]}"#;
 
@@ -44,6 +45,32 @@ async fn cleartext_http2_shares_the_port() {
         assert!(!reply.collect().await.unwrap().to_bytes().is_empty());
     }
     assert_eq!(fake.stop().await.lanes[0].totals.completed, 2);
+}
+
+#[tokio::test]
+async fn a_reset_http2_stream_is_a_client_gone() {
+    let fake = start(vec![LaneConfig { first_token_us: 3_600_000_000, ..lane(REGION) }]).await;
+    let socket = TokioIo::new(TcpStream::connect(fake.addr()).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post(format!("{}/model/{MODEL}/converse", fake.url()))
+        .header("authorization", "Bearer test")
+        .body(Full::new(Bytes::from(BODY)))
+        .unwrap();
+    let mut other = sender.clone();
+    let call = tokio::spawn(async move { other.send_request(request).await });
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.admitted == 1)).await;
+    call.abort();
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.abandoned == 1)).await;
+    assert!(sender.is_ready(), "the connection lives on");
+}
+
+#[tokio::test]
+async fn a_large_body_is_answered_even_where_it_is_refused_unread() {
+    let fake = start(vec![lane(REGION)]).await;
+    let mut request = post(&format!("/model/{MODEL}/converse"), vec![b' '; 5_000_000]);
+    request.headers_mut().remove("authorization");
+    assert_eq!(send(&fake, request).await.0, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

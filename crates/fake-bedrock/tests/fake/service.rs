@@ -55,16 +55,18 @@ async fn a_client_that_goes_away_frees_its_slot() {
 #[tokio::test]
 async fn announced_calls_are_judged_by_their_deadline() {
     let fake = start(vec![lane(REGION)]).await;
-    let never = Timestamp::MAX;
+    let now = fake.now();
     fake.with_ledger(|ledger| {
-        for tag in ["answered", "never made"] {
-            ledger.expect(tag.to_owned(), Timestamp::ZERO, never);
+        for (tag, deadline) in [("answered", Timestamp::MAX), ("late", now), ("never made", now)] {
+            ledger.expect(tag.to_owned(), now, deadline);
         }
     });
-    let request = client(&fake).converse().model_id(MODEL).messages(user("hi"));
-    request.request_metadata("sluicegate-call", "answered").send().await.unwrap();
+    for tag in ["answered", "late"] {
+        let request = client(&fake).converse().model_id(MODEL).messages(user("hi"));
+        request.request_metadata("sluicegate-call", tag).send().await.unwrap();
+    }
     let summary = fake.stop().await.summary();
-    assert_eq!((summary.calls, summary.in_time, summary.never, summary.attempts), (2, 1, 1, 1));
+    assert_eq!((summary.in_time, summary.late, summary.never, summary.attempts), (1, 1, 1, 2));
 }
 
 #[tokio::test]

@@ -126,6 +126,29 @@ fn a_request_quota_is_used_to_the_last_unit() {
 }
 
 #[test]
+fn several_lanes_and_a_daily_limit_keep_below_the_bound() {
+    for (number, law) in [Law::Sliding, Law::Fixed { phase_us: 1 }, Law::default()].into_iter().enumerate() {
+        let lane = |region: &str, day| LaneConfig {
+            law,
+            tokens_per_minute: Some(60_000),
+            tokens_per_day: day,
+            concurrency: Some(30),
+            output_multiplier: 5,
+            ..LaneConfig::new(region, "m")
+        };
+        let config = ServiceConfig::new(vec![lane("a", Some(200_000)), lane("b", None), lane("c", Some(90_000))]);
+        let calls = calls(4_000, 240, 40 + number as u64);
+        let lanes = lane_ids(&config);
+        let schedule = best(&config, &lanes, &calls).unwrap();
+        replay(&config, &calls, &schedule);
+        let bound = upper_bound(&config, &lanes, &calls).unwrap();
+        assert!(schedule.in_time <= bound && bound < calls.len() as u64, "{} {bound}", schedule.in_time);
+        let one = upper_bound(&config, &lanes[2..], &calls).unwrap();
+        assert!(best(&config, &lanes[2..], &calls).unwrap().in_time <= one && one < bound);
+    }
+}
+
+#[test]
 fn the_cheaper_lane_is_taken_and_the_other_helps_out() {
     let mut config = one(|lane| lane.requests_per_minute = Some(1));
     config.lanes.push(LaneConfig { output_multiplier: 5, ..LaneConfig::new("us-west-2", "m") });
