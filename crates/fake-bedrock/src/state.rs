@@ -15,6 +15,8 @@ use crate::prompt::{CachePoint, Prompt};
 
 /// Cached prefixes remembered; the oldest go first.
 const MAX_PREFIXES: usize = 10_000;
+/// Longest output that is ever written, whatever a request or the configuration says: its words are held in memory.
+const MAX_OUTPUT_TOKENS: u64 = 1 << 20;
 /// How long a cached prefix lives after its last use: the default of Bedrock's prompt caching (Bedrock user guide,
 /// "Prompt caching").
 const PREFIX_LIFETIME: Duration = Duration::from_secs(300);
@@ -97,6 +99,7 @@ impl State {
             input = inner.prefixes.split(now, lane, prompt, config);
             output_tokens = output_tokens.or_else(|| Some(config.output_lengths.value(self.draw(prompt)).max(1)));
         }
+        let output_tokens = output_tokens.map(|tokens| tokens.min(MAX_OUTPUT_TOKENS));
         let attempt = Attempt {
             region: region.to_owned(),
             model: model.to_owned(),

@@ -3,7 +3,8 @@
 //! The bound treats calls as a fluid: over a span of time, the calls that arrive and are due within it can take at most
 //! what the quotas give in that span, and can occupy at most the slots there are. What does not fit is lost, and losses
 //! of spans that do not overlap add up. Order, waiting and indivisibility are ignored, so the bound may be above what
-//! any schedule reaches, never below.
+//! any schedule reaches, never below. It is close where requests or slots are scarce, and loose where tokens are scarce
+//! and many calls settle above their reservation: the debt is then left out of the sum.
 //!
 //! Why each part holds:
 //! - A call answered in full holds at least the smaller of its reservation and its settlement at every moment after its

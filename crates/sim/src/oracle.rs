@@ -53,7 +53,7 @@ impl OracleCall {
 pub enum Order {
     /// The earliest deadline: serves all, if all can be served.
     Deadline,
-    /// The smallest cost: serves most, if not all can be served.
+    /// The smallest settled cost: serves most, if not all can be served.
     Cost,
     /// The latest arrival: the one with most time left, which no queue has aged.
     Newest,
@@ -164,10 +164,7 @@ impl Run<'_> {
         match self.schedule.order {
             Order::Deadline => call.deadline.as_micros(),
             Order::Cost => {
-                let cost = |lane: &LaneId| {
-                    let (reserved, settled) = self.service.expected_cost(*lane, &call.load);
-                    reserved.max(settled)
-                };
+                let cost = |lane: &LaneId| self.service.expected_cost(*lane, &call.load).1;
                 self.lanes.iter().map(cost).min().unwrap_or(u64::MAX)
             }
             Order::Newest => u64::MAX - call.at.as_micros(),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sluicegate::Timestamp;
 use sluicegate_fake_bedrock::{Fake, Options};
-use sluicegate_sim::{LaneConfig, ServiceConfig};
+use sluicegate_sim::{Effect, ErrorKind, LaneConfig, ServiceConfig};
 
-use super::{MODEL, REGION, client, client_with, lane, start, until, user};
+use super::{MODEL, REGION, client, client_with, lane, start, start_with, until, user};
 
 #[tokio::test]
 async fn a_used_up_quota_refuses_with_its_own_words() {
@@ -86,4 +86,38 @@ async fn stopping_cuts_what_does_not_end() {
     until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.admitted == 1)).await;
     assert_eq!(fake.stop().await.lanes[0].totals.abandoned, 1);
     assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_for_their_turn() {
+    let options = Options { max_connections: 1, ..Options::default() };
+    let slow = LaneConfig { first_token_us: 3_600_000_000, ..lane(REGION) };
+    let fake = Fake::start(ServiceConfig::new(vec![slow, lane("eu-west-1")]), options).await.unwrap();
+    let first = client(&fake);
+    let first = tokio::spawn(first.converse().model_id(MODEL).messages(user("hi")).send());
+    until(|| fake.with_ledger(|ledger| ledger.lanes[0].totals.admitted == 1)).await;
+    let second = client_with(&fake, "eu-west-1", "AKIDEXAMPLE");
+    let second = tokio::spawn(second.converse().model_id(MODEL).messages(user("hi")).send());
+    first.abort();
+    assert!(first.await.is_err());
+    second.await.unwrap().unwrap();
+    let [first, second] = [0, 1].map(|lane| fake.ledger().lanes[lane].totals);
+    assert_eq!((first.abandoned, second.completed), (1, 1));
+}
+
+#[tokio::test]
+async fn two_fakes_of_one_seed_refuse_the_same_attempts() {
+    let effect = Effect::Error { error: ErrorKind::InternalServer, share_permille: 500, retry_after_s: None };
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let fake = start_with(effect).await;
+        let client = client(&fake);
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            answers.push(client.converse().model_id(MODEL).messages(user("hi")).send().await.is_ok());
+        }
+        assert!(answers.contains(&true) && answers.contains(&false));
+        seen.push(answers);
+    }
+    assert_eq!(seen[0], seen[1]);
 }
