@@ -99,12 +99,13 @@ impl RetryBudgetConfig {
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     config: RetryBudgetConfig,
-    /// In milli-tokens times a million, so that each microsecond's share is whole.
-    level: u128,
+    /// In milli-tokens times a million, so that each microsecond's share is whole. Below zero where retries were
+    /// promised that the inflow has not paid yet.
+    level: i128,
     at: Timestamp,
 }
 
-const SCALE: u128 = 1_000_000;
+const SCALE: i128 = 1_000_000;
 
 impl RetryBudget {
     /// A full budget.
@@ -116,13 +117,13 @@ impl RetryBudget {
     /// A budget with `level` left.
     #[must_use]
     pub fn with_level(config: RetryBudgetConfig, level: MilliTokens, now: Timestamp) -> Self {
-        Self { config, level: u128::from(level.min(config.capacity)) * SCALE, at: now }
+        Self { config, level: i128::from(level.min(config.capacity)) * SCALE, at: now }
     }
 
     /// What is left at `now`.
     #[must_use]
     pub fn left(&self, now: Timestamp) -> MilliTokens {
-        u64::try_from(self.level_at(now) / SCALE).unwrap_or(u64::MAX)
+        u64::try_from(self.level_at(now).max(0) / SCALE).unwrap_or(u64::MAX)
     }
 
     /// Pays for one retry and returns what it cost.
@@ -131,14 +132,10 @@ impl RetryBudget {
     /// When there is too little: the earliest time at which the inflow alone allows the retry, or `None` where nothing
     /// flows in with time.
     pub fn withdraw(&mut self, now: Timestamp, kind: RetryKind) -> Result<MilliTokens, Option<Timestamp>> {
-        let cost = match kind {
-            RetryKind::Throttled => self.config.throttled_cost,
-            RetryKind::Other => self.config.other_cost,
-        };
-        self.level = self.level_at(now);
-        self.at = self.at.max(now);
-        let price = u128::from(cost) * SCALE;
-        let floor = u128::from(self.config.floor) * SCALE;
+        let cost = self.cost(kind);
+        self.refill(now);
+        let price = i128::from(cost) * SCALE;
+        let floor = i128::from(self.config.floor) * SCALE;
         // With a floor, strictly more than it must be left; without one, paying the last token is fine.
         let needed = if floor == 0 { price } else { price + floor + 1 };
         if self.level >= needed {
@@ -147,13 +144,23 @@ impl RetryBudget {
         }
         let missing = needed - self.level;
         if self.config.charge_refused {
-            self.level = self.level.saturating_sub(price);
+            self.level = (self.level - price).max(self.level.min(0));
         }
         if self.config.per_second == 0 {
             return Err(None);
         }
-        let wait = missing.div_ceil(u128::from(self.config.per_second));
+        let inflow = i128::from(self.config.per_second);
+        let wait = (missing + inflow - 1) / inflow;
         Err(Some(now.saturating_add(Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX)))))
+    }
+
+    /// Pays on credit for a retry that [`withdraw`](Self::withdraw) put off, and returns what it costs: from the time it
+    /// named the retry may go out without asking again, and the next one put off is told a later time.
+    pub fn promise(&mut self, now: Timestamp, kind: RetryKind) -> MilliTokens {
+        let cost = self.cost(kind);
+        self.refill(now);
+        self.level -= i128::from(cost) * SCALE;
+        cost
     }
 
     /// Credits a call that succeeded; `charged` is what its last retry cost, `None` if the first attempt succeeded.
@@ -162,14 +169,25 @@ impl RetryBudget {
             Some(cost) if self.config.refund => cost,
             _ => self.config.deposit,
         };
-        let level = self.level_at(now) + u128::from(credit) * SCALE;
-        self.level = level.min(u128::from(self.config.capacity) * SCALE);
+        self.refill(now);
+        self.level = (self.level + i128::from(credit) * SCALE).min(i128::from(self.config.capacity) * SCALE);
+    }
+
+    const fn cost(&self, kind: RetryKind) -> MilliTokens {
+        match kind {
+            RetryKind::Throttled => self.config.throttled_cost,
+            RetryKind::Other => self.config.other_cost,
+        }
+    }
+
+    fn refill(&mut self, now: Timestamp) {
+        self.level = self.level_at(now);
         self.at = self.at.max(now);
     }
 
-    fn level_at(&self, now: Timestamp) -> u128 {
+    fn level_at(&self, now: Timestamp) -> i128 {
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
-        let inflow = u128::from(elapsed) * u128::from(self.config.per_second);
-        (self.level + inflow).min(u128::from(self.config.capacity) * SCALE)
+        let inflow = i128::from(elapsed) * i128::from(self.config.per_second);
+        (self.level + inflow).min(i128::from(self.config.capacity) * SCALE)
     }
 }

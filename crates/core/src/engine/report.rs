@@ -150,17 +150,19 @@ impl Engine {
         let kind = if backoff.is_none() { RetryKind::Throttled } else { RetryKind::Other };
         let mut at = now.saturating_add(delay);
         let mut bounded = false;
+        let deadline = state.call.deadline.unwrap_or(Timestamp::MAX);
+        if at >= deadline {
+            return self.end(now, id, failed);
+        }
         match self.budget.withdraw(now, kind) {
             Ok(cost) => state.charged = Some(cost),
             // Too many retries at once: this one waits until the budget's inflow carries it.
-            Err(Some(earliest)) => {
+            Err(Some(earliest)) if earliest < deadline => {
                 bounded = earliest > at;
                 at = at.max(earliest);
+                state.charged = Some(self.budget.promise(now, kind));
             }
-            Err(None) => return self.end(now, id, failed),
-        }
-        if state.call.deadline.is_some_and(|deadline| at >= deadline) {
-            return self.end(now, id, failed);
+            Err(_) => return self.end(now, id, failed),
         }
         state.phase = CallPhase::Delayed(at);
         self.delayed.insert((at, id));
