@@ -18,10 +18,12 @@ const MINUTE_US: u128 = 60_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Now,
-    /// Not before this time: a quota of a pool, or `None` for the breaker or an unusable endpoint.
+    /// Not before this time: a quota of a pool, or `None` for the breaker.
     At(Timestamp, Option<Quota>),
     /// When an attempt that is out has ended.
     AfterAReport,
+    /// It was found unable to serve the model, and is left out until this time.
+    Unusable(Timestamp),
     Never {
         limit: u64,
     },
@@ -33,6 +35,18 @@ enum Route {
     /// Nothing before this time, or before the next report.
     Wait(Option<Timestamp>),
     End(Refusal, Option<Timestamp>),
+}
+
+fn sooner(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+/// Why a call that no endpoint can start at any time is refused.
+fn nowhere(usable_at: Option<Timestamp>, largest: Option<u64>) -> (Refusal, Option<Timestamp>) {
+    match (usable_at, largest) {
+        (None, Some(limit)) => (Refusal::TooLarge { limit }, None),
+        _ => (Refusal::NoEndpoint, usable_at),
+    }
 }
 
 impl Engine {
@@ -68,25 +82,38 @@ impl Engine {
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
     /// longer than its deadline leaves.
     fn refusal_at_submit(&mut self, now: Timestamp, call: &Call) -> Option<(Refusal, Option<Timestamp>)> {
-        let mut earliest: Option<Timestamp> = None;
-        let mut largest = None;
+        let earliest = match self.earliest_start(now, call) {
+            Ok(earliest) => earliest,
+            Err(refusal) => return Some(refusal),
+        };
+        let drain = self.drain_time(call.model);
+        if self.waiting() >= self.policy.queue().capacity {
+            return Some((Refusal::QueueFull, Some(earliest.saturating_add(drain))));
+        }
+        let start = earliest.max(now.saturating_add(drain));
+        let latest = self.latest_start(call, now)?;
+        (start > latest).then(|| (Refusal::Deadline, self.retry_at(call, now, earliest)))
+    }
+
+    /// When an endpoint could start the call if no other call were waiting, or why none ever could.
+    fn earliest_start(&mut self, now: Timestamp, call: &Call) -> Result<Timestamp, (Refusal, Option<Timestamp>)> {
+        let (mut earliest, mut usable_at, mut largest) = (None, None, None);
         for endpoint in self.model(call.model).endpoints.clone() {
             match self.start(now, endpoint, call.tokens) {
                 Start::Now | Start::AfterAReport => earliest = Some(now),
-                Start::At(at, _) => earliest = Some(earliest.map_or(at, |earliest| earliest.min(at))),
+                Start::At(at, _) => earliest = sooner(earliest, at),
+                Start::Unusable(at) => usable_at = sooner(usable_at, at),
                 Start::Never { limit } => largest = largest.max(Some(limit)),
             }
         }
-        let Some(earliest) = earliest else {
-            return Some((largest.map_or(Refusal::NoEndpoint, |limit| Refusal::TooLarge { limit }), None));
-        };
-        let drained = now.saturating_add(self.drain_time(call.model));
-        if self.waiting() >= self.policy.queue().capacity {
-            return Some((Refusal::QueueFull, Some(earliest.max(drained))));
-        }
-        let start = earliest.max(drained);
-        let latest = self.latest_start(call)?;
-        (start > latest).then_some((Refusal::Deadline, Some(start)))
+        earliest.ok_or_else(|| nowhere(usable_at, largest))
+    }
+
+    /// When a call that was refused for its deadline could be submitted again with as much time as it had: when those
+    /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
+    fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
+        let latest = self.latest_start(call, submitted)?;
+        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call.model)))
     }
 
     /// How long the calls waiting for `model` keep its pools busy, by what they are expected to be settled at.
@@ -106,15 +133,20 @@ impl Engine {
     }
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
-    fn latest_start(&self, call: &Call) -> Option<Timestamp> {
-        let deadline = call.deadline?;
+    fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         let endpoints = &self.model(call.model).endpoints;
-        let quickest = endpoints.iter().map(|endpoint| self.allowance(*endpoint)).min().unwrap_or(Duration::ZERO);
-        Some(deadline.saturating_sub(quickest))
+        endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, call, submitted)).max()
     }
 
-    fn allowance(&self, endpoint: EndpointId) -> Duration {
-        self.endpoints[usize::from(endpoint.0)].service_time.allowance()
+    /// The last moment at which a start at `endpoint` still leads to an answer in time.
+    ///
+    /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
+    /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
+    fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+        let deadline = call.deadline?;
+        let state = &self.endpoints[usize::from(endpoint.0)];
+        let latest = deadline.saturating_sub(state.service_time.allowance());
+        Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
     }
 
     /// Puts a call into its model's queue.
@@ -130,7 +162,8 @@ impl Engine {
 
     /// Notes from when on a waiting call is too late to be started.
     fn watch(&mut self, id: CallId, call: &Call) {
-        let at = self.latest_start(call).map(|latest| latest.saturating_add(Duration::from_micros(1)));
+        let Some(submitted) = self.calls.get(&id).map(|state| state.submitted) else { return };
+        let at = self.latest_start(call, submitted).map(|latest| latest.saturating_add(Duration::from_micros(1)));
         if let Some(at) = at {
             self.deadlines.insert((at, id));
         }
@@ -208,21 +241,26 @@ impl Engine {
     /// not just failed, then at random, with one draw.
     fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
         let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
-        let (call, failed_at) = (state.call, state.failed_at);
+        let (call, submitted, failed_at) = (state.call, state.submitted, state.failed_at);
         let mut ready: Vec<EndpointId> = Vec::new();
-        let mut earliest: Option<Timestamp> = None;
+        // When an endpoint could start it at all, and when one could that answers in time.
+        let (mut earliest, mut useful) = (None, None);
         let mut hopeful = false;
-        let mut largest = None;
+        let (mut usable_at, mut largest) = (None, None);
         for endpoint in self.model(call.model).endpoints.clone() {
-            let last = call.deadline.map(|deadline| deadline.saturating_sub(self.allowance(endpoint)));
+            let last = self.latest_start_at(endpoint, &call, submitted);
             match self.start(now, endpoint, call.tokens) {
                 Start::Now if last.is_none_or(|last| now <= last) => ready.push(endpoint),
-                Start::At(at, _) => {
-                    hopeful |= last.is_none_or(|last| at <= last);
-                    earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
-                }
                 Start::Now => earliest = Some(now),
+                Start::At(at, _) => {
+                    earliest = sooner(earliest, at);
+                    if last.is_none_or(|last| at <= last) {
+                        useful = sooner(useful, at);
+                        hopeful = true;
+                    }
+                }
                 Start::AfterAReport => hopeful = true,
+                Start::Unusable(at) => usable_at = sooner(usable_at, at),
                 Start::Never { limit } => largest = largest.max(Some(limit)),
             }
         }
@@ -231,11 +269,13 @@ impl Engine {
         }
         match (ready.as_slice(), hopeful) {
             ([only], _) => Route::Send(*only),
-            ([], true) => Route::Wait(earliest.filter(|at| *at > now)),
-            ([], false) => match (earliest, largest) {
-                (Some(at), _) => Route::End(Refusal::Deadline, Some(at)),
-                (None, Some(limit)) => Route::End(Refusal::TooLarge { limit }, None),
-                (None, None) => Route::End(Refusal::NoEndpoint, None),
+            ([], true) => Route::Wait(useful),
+            ([], false) => match earliest {
+                Some(at) => Route::End(Refusal::Deadline, self.retry_at(&call, submitted, at)),
+                None => {
+                    let (why, retry_at) = nowhere(usable_at, largest);
+                    Route::End(why, retry_at)
+                }
             },
             (several, _) => {
                 let pick = scale(rng.next_u64(), several.len() as u64 - 1);
@@ -249,7 +289,7 @@ impl Engine {
         let index = usize::from(endpoint.0);
         let state = &self.endpoints[index];
         if state.unusable_until > now {
-            return Start::At(state.unusable_until, None);
+            return Start::Unusable(state.unusable_until);
         }
         let mut latest = match state.breaker.check(now) {
             BreakerVerdict::Pass | BreakerVerdict::Probe => Start::Now,
@@ -259,10 +299,11 @@ impl Engine {
         if !state.concurrency.admits() {
             latest = Start::AfterAReport;
         }
+        let mut never: Option<u64> = None;
         for pool in &self.policy.endpoints()[index].pools {
             match self.pools[usize::from(pool.0)].check(now, tokens) {
                 Ok(()) | Err(Admission::Granted(_)) => {}
-                Err(Admission::Never(limit)) => return Start::Never { limit },
+                Err(Admission::Never(limit)) => never = Some(never.map_or(limit, |least| least.min(limit))),
                 Err(Admission::Busy) => latest = Start::AfterAReport,
                 Err(Admission::NotBefore(at, quota)) => {
                     latest = match latest {
@@ -273,7 +314,7 @@ impl Engine {
                 }
             }
         }
-        latest
+        never.map_or(latest, |limit| Start::Never { limit })
     }
 
     fn send(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId) {
@@ -315,14 +356,19 @@ impl Engine {
             && at <= now
         {
             self.deadlines.remove(&(at, id));
-            let Some(call) = self.calls.get(&id).map(|state| state.call) else { continue };
+            let Some((call, submitted)) = self.calls.get(&id).map(|state| (state.call, state.submitted)) else {
+                continue;
+            };
             // The service time may have been learned better since the call was queued.
-            match self.latest_start(&call) {
+            match self.latest_start(&call, submitted) {
                 Some(latest) if latest >= now => self.watch(id, &call),
                 _ if call.deadline.is_some_and(|deadline| deadline <= now) => self.end(now, id, EndReason::Expired),
                 _ => {
-                    let retry_at = Some(now.saturating_add(self.drain_time(call.model)));
-                    self.end(now, id, EndReason::Refused { why: Refusal::Deadline, retry_at });
+                    let (why, retry_at) = match self.earliest_start(now, &call) {
+                        Ok(earliest) => (Refusal::Deadline, self.retry_at(&call, submitted, earliest)),
+                        Err(refusal) => refusal,
+                    };
+                    self.end(now, id, EndReason::Refused { why, retry_at });
                 }
             }
         }

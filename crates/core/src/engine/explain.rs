@@ -87,7 +87,7 @@ impl Engine {
                 standing: match self.start(now, endpoint, tokens) {
                     Start::Now => Standing::Ready,
                     Start::At(at, Some(quota)) => Standing::Quota(quota, at),
-                    Start::At(at, None) => Standing::Shut(at),
+                    Start::At(at, None) | Start::Unusable(at) => Standing::Shut(at),
                     Start::AfterAReport => Standing::Busy,
                     Start::Never { limit } => Standing::TooLarge(limit),
                 },

@@ -217,7 +217,7 @@ pub struct Wakeup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WakeReason {
-    /// Decisions or events wait to be taken out.
+    /// Decisions wait to be taken out.
     Undrained,
     /// A pool has refilled, or an endpoint may be probed.
     Start,
