@@ -1,0 +1,161 @@
+//! Calls that must be answered in time.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sluicegate::{EndReason, Input, Outcome, OutcomeClass, Quota, Refusal, WakeReason};
+
+use super::{Desk, at, call, failed, pair, seconds, single, with};
+
+#[test]
+fn a_call_that_cannot_start_in_time_is_refused_at_once_and_told_when_it_could() {
+    let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60, "burst_permille": 1})));
+    desk.submit(0, 10);
+    for id in 1..=30 {
+        desk.submit(id, 10);
+    }
+    desk.submit_within(99, 10, seconds(5));
+    let Some(EndReason::Refused { why: Refusal::Deadline, retry_at: Some(retry_at) }) = desk.end_of(99) else {
+        panic!("{:?}", desk.end_of(99));
+    };
+    assert!(retry_at >= at(30_000), "30 calls are before it: {retry_at:?}");
+    desk.wake_until(retry_at);
+    desk.submit_within(100, 10, seconds(5));
+    assert_eq!(desk.end_of(100), None, "now it can");
+    desk.wake_until(retry_at.saturating_add(seconds(5)));
+    assert_eq!(desk.attempts(100).len(), 1);
+}
+
+#[test]
+fn a_refused_deadline_names_a_time_that_works_after_a_pause_of_the_pool() {
+    let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60, "burst_permille": 1})));
+    // Refused by the service: the pool pauses, and calls queue up behind the pause.
+    desk.exchange(0, 10, seconds(1), failed(OutcomeClass::Throttled(Quota::Day)));
+    for id in 1..=10 {
+        desk.submit(id, 10);
+    }
+    desk.submit_within(99, 10, seconds(5));
+    let Some(EndReason::Refused { why: Refusal::Deadline, retry_at: Some(retry_at) }) = desk.end_of(99) else {
+        panic!("{:?}", desk.end_of(99));
+    };
+    desk.wake_until(retry_at);
+    desk.submit_within(100, 10, seconds(5));
+    desk.wake_until(retry_at.saturating_add(seconds(5)));
+    assert_eq!(desk.attempts(100).len(), 1, "{:?}", desk.end_of(100));
+}
+
+#[test]
+fn a_call_refused_in_the_queue_is_told_a_time_that_works() {
+    let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60, "concurrency": 1})));
+    desk.exchange(100, 10, seconds(2), Outcome::success(10));
+    desk.submit(0, 10);
+    let sent = desk.last_sent();
+    desk.submit(1, 10);
+    desk.submit_within(2, 10, seconds(20));
+    assert_eq!(desk.end_of(2), None);
+    desk.report(sent.attempt, failed(OutcomeClass::Throttled(Quota::Day)));
+    desk.wake_until(at(60_000));
+    let Some(EndReason::Refused { why: Refusal::Deadline, retry_at: Some(retry_at) }) = desk.end_of(2) else {
+        panic!("{:?}", desk.end_of(2));
+    };
+    assert!(retry_at >= at(3_600_000), "the pool is closed for an hour: {retry_at:?}");
+}
+
+#[test]
+fn a_call_whose_deadline_has_passed_expires_at_once() {
+    let mut desk = Desk::new(&single(&json!({})));
+    desk.pass(seconds(5));
+    desk.does(Input::Submit(call(1, 10).deadline(at(5_000))));
+    assert_eq!(desk.end_of(1), Some(EndReason::Expired));
+    assert!(desk.sent.is_empty());
+}
+
+#[test]
+fn a_waiting_call_expires_when_its_deadline_passes() {
+    let mut desk = Desk::new(&single(&json!({"concurrency": 1})));
+    desk.submit(1, 10);
+    desk.submit_within(2, 10, seconds(3));
+    desk.wake_for(WakeReason::Deadline);
+    assert_eq!(desk.end_of(2), Some(EndReason::Expired));
+    assert!(desk.now.saturating_since(at(3_000)) <= Duration::from_micros(1));
+}
+
+#[test]
+fn the_policy_gives_a_deadline_to_calls_that_bring_none() {
+    let policy = with(single(&json!({"concurrency": 1})), "queue", json!({"deadline_ms": 3_000}));
+    let mut desk = Desk::new(&policy);
+    desk.submit(1, 10);
+    desk.submit(2, 10);
+    desk.wake_for(WakeReason::Deadline);
+    assert_eq!(desk.end_of(2), Some(EndReason::Expired));
+    assert_eq!(desk.end_of(1), None, "what is out is the caller's to end");
+}
+
+#[test]
+fn a_call_leaves_room_for_the_time_that_its_endpoint_takes() {
+    let mut desk = Desk::new(&single(&json!({"concurrency": 1})));
+    for id in 0..40 {
+        desk.exchange(id, 10, seconds(2), Outcome::success(10));
+    }
+    desk.submit(100, 10);
+    desk.submit_within(101, 10, seconds(5));
+    desk.wake_for(WakeReason::Deadline);
+    assert!(matches!(desk.end_of(101), Some(EndReason::Refused { why: Refusal::Deadline, .. })), "not only expired");
+    let left = at(85_000).saturating_since(desk.now);
+    assert!((seconds(2)..Duration::from_millis(2_100)).contains(&left), "{left:?}");
+}
+
+#[test]
+fn one_slow_answer_does_not_shut_out_calls_for_ever() {
+    let mut desk = Desk::new(&single(&json!({})));
+    desk.exchange(0, 10, seconds(20), Outcome::success(10));
+    // The allowance is now longer than what the callers have; only more answers can teach the engine better.
+    for id in 1..=20 {
+        desk.submit_within(id, 10, seconds(5));
+        assert_eq!(desk.attempts(id).len(), 1, "a call on its own may try");
+        if id == 1 {
+            desk.submit_within(100, 10, seconds(5));
+            assert_eq!(desk.attempts(100).len(), 0, "but not a second one at the same time");
+        }
+        desk.pass(seconds(2));
+        desk.report(desk.attempts(id)[0].attempt, Outcome::success(10));
+    }
+}
+
+#[test]
+fn a_deadline_that_no_time_can_meet_names_none() {
+    let mut desk = Desk::new(&single(&json!({})));
+    desk.exchange(0, 10, seconds(20), Outcome::success(10));
+    desk.submit(1, 10);
+    desk.submit_within(2, 10, seconds(5));
+    let refused = Some(EndReason::Refused { why: Refusal::Deadline, retry_at: None });
+    assert_eq!(desk.end_of(2), refused, "waiting makes the endpoint no quicker");
+}
+
+#[test]
+fn a_slow_endpoint_that_is_free_does_not_hide_a_quick_one_that_will_be() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({"requests_per_minute": 60, "burst_permille": 1})));
+    let (east, west) = (desk.endpoint("east"), desk.endpoint("west"));
+    for id in 0..20 {
+        desk.submit(id, 10);
+        let sent = desk.last_sent();
+        desk.pass(if sent.endpoint == east { seconds(10) } else { seconds(1) });
+        desk.report(sent.attempt, Outcome::success(10));
+    }
+    desk.pass(seconds(60));
+    // Both are busy with one call, so that west is free again in a second.
+    let mut id = 20;
+    while desk.sent.iter().filter(|sent| sent.at == desk.now).count() < 2
+        || desk.sent.iter().filter(|sent| sent.at == desk.now && sent.endpoint == west).count() < 1
+    {
+        desk.submit(id, 10);
+        id += 1;
+    }
+    let started = desk.now;
+    desk.submit_within(99, 10, seconds(5));
+    assert_eq!(desk.end_of(99), None);
+    desk.wake_for(WakeReason::Start);
+    let sent = desk.attempts(99);
+    assert_eq!(sent.iter().map(|sent| sent.endpoint).collect::<Vec<_>>(), [west]);
+    assert_eq!(desk.now.saturating_since(started), seconds(1));
+}

@@ -1,0 +1,199 @@
+//! Endpoints without capacity, and endpoints that are down.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use sluicegate::{BreakerState, EndReason, EndpointId, Event, Outcome, OutcomeClass, WakeReason};
+
+use super::{Desk, at, failed, pair, seconds, single, with};
+
+const OVERLOADED: OutcomeClass = OutcomeClass::Overloaded;
+const UNAVAILABLE: OutcomeClass = OutcomeClass::Unavailable;
+
+/// Opens after four attempts of which half failed, for 2 s.
+fn quick_breaker(policy: Value) -> Value {
+    with(policy, "breaker", json!({"minimum_attempts": 4, "window_attempts": 4}))
+}
+
+fn states(desk: &Desk, of: EndpointId) -> Vec<BreakerState> {
+    let states = desk.events.iter().filter_map(|event| match event {
+        Event::BreakerChanged { endpoint, state } if *endpoint == of => Some(*state),
+        _ => None,
+    });
+    states.collect()
+}
+
+#[test]
+fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
+    let mut desk = Desk::new(&single(&json!({})));
+    for id in 0..20 {
+        desk.submit(id, 10);
+    }
+    desk.pass(seconds(1));
+    desk.report(desk.sent[0].attempt, failed(OVERLOADED));
+    let lowered = desk.events.iter().find_map(|event| match event {
+        Event::ConcurrencyLowered { limit, .. } => Some(*limit),
+        _ => None,
+    });
+    assert_eq!(lowered, Some(15), "four fifths of the 19 that were carried");
+    for index in 1..20 {
+        desk.report(desk.sent[index].attempt, Outcome::success(10));
+    }
+    for id in 100..200 {
+        desk.submit(id, 10);
+    }
+    assert!((15..20).contains(&desk.engine.in_flight()), "{}", desk.engine.in_flight());
+    let mut carried = desk.engine.in_flight();
+    desk.sent.retain(|sent| sent.call >= 100);
+    for _ in 0..30 {
+        desk.pass(seconds(1));
+        for sent in std::mem::take(&mut desk.sent) {
+            desk.report(sent.attempt, Outcome::success(10));
+        }
+        carried = carried.max(desk.engine.in_flight());
+    }
+    assert!(carried > 20, "calm brings the old concurrency back: {carried}");
+}
+
+#[test]
+fn an_overloaded_call_waits_and_then_prefers_another_endpoint() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({})));
+    for id in 0..20 {
+        desk.exchange(id, 10, seconds(1), failed(OVERLOADED));
+        desk.wake_for(WakeReason::Retry);
+        let sent = desk.attempts(id);
+        assert_ne!(sent[0].endpoint, sent[1].endpoint);
+        desk.report(sent[1].attempt, Outcome::success(10));
+        desk.pass(seconds(60));
+    }
+}
+
+#[test]
+fn a_breaker_shuts_a_dead_endpoint_out_and_the_others_carry_on() {
+    let mut desk = Desk::new(&quick_breaker(pair(&json!({}), &json!({}))));
+    let (east, west) = (desk.endpoint("east"), desk.endpoint("west"));
+    let mut id = 0;
+    while states(&desk, east).is_empty() {
+        desk.submit(id, 10);
+        id += 1;
+        let sent = desk.last_sent();
+        let outcome = if sent.endpoint == east { failed(UNAVAILABLE) } else { Outcome::success(10) };
+        desk.report(sent.attempt, outcome);
+    }
+    assert_eq!(states(&desk, east), [BreakerState::Open]);
+    let before = desk.sent.len();
+    for id in 1_000..1_100 {
+        desk.exchange(id, 10, seconds(0), Outcome::success(10));
+    }
+    assert!(desk.sent[before..].iter().all(|sent| sent.endpoint == west));
+    assert_eq!(states(&desk, west), []);
+}
+
+#[test]
+fn an_opened_breaker_lets_probes_through_and_closes_when_they_are_good() {
+    let mut desk = Desk::new(&quick_breaker(single(&json!({}))));
+    let endpoint = desk.endpoint("e");
+    for id in 0..4 {
+        desk.submit(id, 10);
+    }
+    for index in 0..4 {
+        desk.report(desk.sent[index].attempt, failed(UNAVAILABLE));
+    }
+    assert_eq!(states(&desk, endpoint), [BreakerState::Open]);
+    for id in 10..30 {
+        desk.submit(id, 10);
+    }
+    assert_eq!(desk.sent.len(), 4);
+    desk.wake_until(at(2_000));
+    let probes: Vec<_> = desk.sent[4..].to_vec();
+    assert_eq!(probes.len(), 3, "as many as the policy says, at the time the breaker said");
+    assert!(probes.iter().all(|sent| sent.at == at(2_000)));
+    for probe in probes {
+        desk.report(probe.attempt, Outcome::success(10));
+    }
+    assert_eq!(states(&desk, endpoint), [BreakerState::Open, BreakerState::Closed]);
+    assert_eq!(desk.engine.waiting(), 0, "all that waited is out");
+}
+
+#[test]
+fn a_failed_probe_doubles_the_time_that_the_breaker_stays_open() {
+    let mut desk = Desk::new(&quick_breaker(with(single(&json!({})), "retry", json!({"max_attempts": 1}))));
+    let mut opened = Vec::new();
+    for id in 0..100 {
+        desk.submit(id, 10);
+    }
+    let mut reported = 0;
+    while opened.len() < 4 {
+        while reported < desk.sent.len() {
+            desk.report(desk.sent[reported].attempt, failed(UNAVAILABLE));
+            reported += 1;
+        }
+        desk.submit(1_000 + desk.now.as_micros(), 10);
+        desk.submit(1_001 + desk.now.as_micros(), 10);
+        desk.submit(1_002 + desk.now.as_micros(), 10);
+        let before = desk.now;
+        desk.wake_for(WakeReason::Start);
+        opened.push(desk.now.saturating_since(before).as_secs());
+    }
+    assert_eq!(opened, [2, 4, 8, 16]);
+}
+
+#[test]
+fn a_probe_that_says_nothing_frees_its_place() {
+    let mut desk = Desk::new(&quick_breaker(with(single(&json!({})), "retry", json!({"max_attempts": 1}))));
+    for id in 0..4 {
+        desk.submit(id, 10);
+    }
+    for index in 0..4 {
+        desk.report(desk.sent[index].attempt, failed(UNAVAILABLE));
+    }
+    desk.pass(seconds(2));
+    for id in 10..14 {
+        desk.submit(id, 10);
+    }
+    let probe = desk.attempts(10)[0];
+    assert_eq!(desk.attempts(13), []);
+    desk.report(probe.attempt, failed(OutcomeClass::Cancelled));
+    assert_eq!(desk.engine.in_flight(), 3, "another call probes instead");
+}
+
+#[test]
+fn throttling_does_not_open_a_breaker() {
+    let mut desk = Desk::new(&quick_breaker(pair(&json!({}), &json!({}))));
+    for id in 0..20 {
+        desk.submit(id, 10);
+        let sent = desk.last_sent();
+        desk.report(sent.attempt, failed(OutcomeClass::Throttled(sluicegate::Quota::Requests)));
+        desk.report(desk.last_sent().attempt, Outcome::success(10));
+        desk.wake_until(desk.now.saturating_add(seconds(60)));
+    }
+    assert!(!desk.events.iter().any(|event| matches!(event, Event::BreakerChanged { .. })));
+}
+
+#[test]
+fn an_endpoint_that_cannot_serve_the_model_hands_its_calls_on() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({})));
+    desk.exchange(1, 10, seconds(1), failed(OutcomeClass::Unusable));
+    let sent = desk.attempts(1);
+    assert_eq!(sent.len(), 2);
+    assert_ne!(sent[0].endpoint, sent[1].endpoint);
+    assert!(desk.events.contains(&Event::EndpointUnusable { endpoint: sent[0].endpoint, until: at(301_000) }));
+    for id in 10..30 {
+        desk.submit(id, 10);
+    }
+    let used: BTreeSet<EndpointId> = desk.sent[1..].iter().map(|sent| sent.endpoint).collect();
+    assert_eq!(used, BTreeSet::from([sent[1].endpoint]), "it is left out");
+    desk.pass(seconds(300));
+    for id in 30..60 {
+        desk.submit(id, 10);
+    }
+    assert!(desk.sent[22..].iter().any(|other| other.endpoint == sent[0].endpoint), "and tried again later");
+}
+
+#[test]
+fn the_last_endpoint_that_cannot_serve_the_model_fails_the_call() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({})));
+    desk.exchange(1, 10, seconds(1), failed(OutcomeClass::Unusable));
+    desk.report(desk.last_sent().attempt, failed(OutcomeClass::Unusable));
+    assert_eq!(desk.end_of(1), Some(EndReason::Failed { class: OutcomeClass::Unusable }));
+}
