@@ -1,0 +1,130 @@
+//! `sluicegate run`: every record of a file, answered once.
+//!
+//! Two passes over the input. The first finds faulty lines and what is still to do; per record it keeps a 128-bit
+//! fingerprint and nothing else. The second streams: a thread reads, a bounded number of calls is held, one writer
+//! appends whole lines.
+
+mod drain;
+mod end;
+mod input;
+mod lines;
+mod notes;
+mod output;
+mod pools;
+mod progress;
+mod pump;
+mod record;
+mod scan;
+mod stats;
+mod stop;
+mod summary;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluicegate_bedrock::aws_sdk::{CallOptions, Client};
+use sluicegate_fake_bedrock::Options;
+
+use crate::args::{InputType, RunArgs};
+use crate::exit::{Code, Failure};
+use crate::policy_file::{self, Loaded};
+use crate::{fake, service};
+use output::Output;
+use pools::Pools;
+use pump::Pump;
+use record::Reading;
+use stats::Shared;
+use summary::Tally;
+
+/// The default of `--max-in-flight`: enough for 4,000 requests a minute of 6 s each. Each one over HTTP/1.1 takes a file
+/// descriptor, of which many systems allow a process 1,024; against the embedded fake it takes two.
+pub(crate) const DEFAULT_MAX_IN_FLIGHT: u32 = 400;
+
+/// What all parts of a run share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The input.
+    pub(crate) input: PathBuf,
+    /// The policy.
+    pub(crate) loaded: Loaded,
+    /// The model of lines that name none.
+    model: Option<String>,
+    kind: InputType,
+    /// What every call asks for.
+    pub(crate) options: CallOptions,
+    /// Records held at once at most.
+    pub(crate) max_in_flight: usize,
+}
+
+impl Context {
+    /// How a line is read.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        Reading { policy: &self.loaded.policy, model: self.model.as_deref(), kind: self.kind }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
+    let loaded = policy_file::load(args.policy.as_deref())?;
+    let capacity = loaded.policy.queue().capacity;
+    let context = Arc::new(Context {
+        input: args.input,
+        loaded,
+        model: args.model,
+        kind: args.kind,
+        options: CallOptions { deadline: args.deadline_ms.map(Duration::from_millis), ..CallOptions::default() },
+        max_in_flight: usize::try_from(args.max_in_flight).unwrap_or(usize::MAX).min(capacity),
+    });
+    scan::open(&context.input)?;
+    let (output, found) = Output::open(&args.output)?;
+    if found.cut > 0 {
+        eprintln!(
+            "note: {}: cut {} bytes of a line that an earlier run could not finish; its record is sent again",
+            args.output.display(),
+            found.cut
+        );
+    }
+    let scanned = scan::scan(&context.input, &context.reading(), found.done)?;
+    if scanned.strangers > 0 {
+        eprintln!(
+            "note: {} holds {} records that are not in {}",
+            args.output.display(),
+            scanned.strangers,
+            context.input.display()
+        );
+    }
+    let tally = Tally {
+        skipped: scanned.skipped,
+        failed_before: found.errors,
+        faulty: scanned.faulty,
+        left: scanned.todo.len() as u64,
+        ..Tally::default()
+    };
+    let policy = &context.loaded.policy;
+    if scanned.todo.is_empty() {
+        let stats = stats::Stats::new(0);
+        eprintln!("{}", summary::text(policy, &tally, &stats, &Pools::new(policy), Duration::ZERO).trim());
+        return Ok(end::code(&tally));
+    }
+
+    let fake = match args.local {
+        true => Some(fake::start(fake::service(policy, &context.loaded.catalogue), Options::default()).await?),
+        false => None,
+    };
+    let config = match &fake {
+        Some(fake) => service::local(&fake.url()),
+        None => service::aws().await?,
+    };
+    let stats = Shared::new(policy.endpoints().len());
+    let client = Client::builder(policy.clone(), &config)
+        .observer(stats.observer())
+        .build()
+        .map_err(|error| Failure::new(Code::Policy, format!("{}: {error}", context.loaded.name)))?;
+    let ended =
+        Pump::new(Arc::clone(&context), client, stats.clone(), output, &args.output, tally).run(scanned.todo).await?;
+    let text = summary::text(policy, &ended.tally, &stats.lock(), &ended.pools, ended.took);
+    eprint!("{text}");
+    end::judge(ended, &context, &config, &args.output)
+}
