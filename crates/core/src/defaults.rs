@@ -49,3 +49,11 @@ pub const CALM: Duration = Duration::from_secs(3);
 pub const UNUSABLE_FOR: Duration = Duration::from_secs(300);
 /// How many events are kept for a caller that does not take them out; the oldest go first.
 pub const EVENTS_KEPT: usize = 4_096;
+/// What a refusal adds to the strain on a declared limit; each answer takes one away.
+pub const REFUSAL_STRAIN: u32 = 100;
+/// The strain at which a declared limit is lowered: two refusals within some fifty answers.
+pub const STRAIN_LIMIT: u32 = 150;
+/// The share of attempts, in thousandths, that end within the time allowed for them.
+pub const SERVICE_TIME_PERMILLE: u32 = 990;
+/// Service times remembered for each endpoint; then all counts are halved.
+pub const SERVICE_TIME_MEMORY: u32 = 1_024;

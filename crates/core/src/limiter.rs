@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::defaults::{
-    DAY_PROBE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE, REFUSAL_PAUSE, TRUST_FLOOR_PERMILLE,
+    DAY_PROBE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE, REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT,
+    TRUST_FLOOR_PERMILLE,
 };
 use crate::outcome::{Quota, Spent};
 use crate::time::{Timestamp, micros};
@@ -16,6 +17,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE_SLOT: Duration = Duration::from_millis(100);
 const DAY_SLOT: Duration = Duration::from_secs(15 * 60);
+/// A learned limit that has grown to this holds nothing back any more.
+const UNLIMITED: u64 = u32::MAX as u64;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,14 +103,16 @@ struct MinuteQuota {
     paused_until: Timestamp,
     /// Refusals since the last admitted attempt was answered.
     streak: u32,
-    lowered_at: Timestamp,
+    /// Grows with each refusal and shrinks with each answer: what tells a wrong limit from a stray refusal.
+    strain: u32,
+    refused_at: Timestamp,
     raised_at: Timestamp,
     burst_permille: u64,
 }
 
 impl MinuteQuota {
     fn new(declared: Option<u64>, config: &LimiterConfig, now: Timestamp) -> Self {
-        let limit = declared.unwrap_or(u64::from(u32::MAX));
+        let limit = declared.unwrap_or(UNLIMITED);
         let burst = burst_of(limit, config.burst_permille);
         Self {
             declared,
@@ -116,7 +121,8 @@ impl MinuteQuota {
             window: Window::new(MINUTE + config.window_margin, MINUTE_SLOT, now),
             paused_until: Timestamp::ZERO,
             streak: 0,
-            lowered_at: Timestamp::ZERO,
+            strain: 0,
+            refused_at: Timestamp::ZERO,
             raised_at: now,
             burst_permille: config.burst_permille,
         }
@@ -133,6 +139,7 @@ impl MinuteQuota {
     }
 
     fn take(&mut self, now: Timestamp, amount: u64) {
+        self.recover(now);
         self.window.add(now, amount);
         if self.limit.is_some() {
             self.pace.take(now, amount);
@@ -140,12 +147,14 @@ impl MinuteQuota {
     }
 
     fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
+        self.recover(now);
         self.window.remove(now, at, amount);
         self.pace.give(now, amount);
     }
 
     /// The service refused `amount`, admitted here at `at`: its count is ahead of ours.
     fn refused(&mut self, now: Timestamp, at: Timestamp, amount: u64, floor: u64) -> Option<u64> {
+        self.recover(now);
         let counted = self.window.sum(now);
         let pace = self.limit.unwrap_or(counted).max(1);
         let refill = u128::from(micros(MINUTE)) * u128::from(amount.max(1)) / u128::from(pace);
@@ -155,33 +164,46 @@ impl MinuteQuota {
             .saturating_mul(1 << self.streak.min(5))
             .min(micros(REFUSAL_PAUSE.1));
         self.paused_until = self.paused_until.max(now.saturating_add(Duration::from_micros(pause)));
-        // One lowering for all attempts that were already out at the last one.
-        if at < self.lowered_at {
+        // What was already out at the last refusal says nothing new.
+        if at < self.refused_at {
             return None;
         }
         self.streak += 1;
-        self.lowered_at = now;
+        self.refused_at = now;
+        self.strain = self.strain.saturating_add(REFUSAL_STRAIN);
+        // A settlement above its reservation can be refused once without any limit being wrong.
+        if self.declared.is_some() && self.strain < STRAIN_LIMIT {
+            return None;
+        }
+        self.strain = 0;
         self.raised_at = now;
-        let lowest = self.declared.map_or(floor, |declared| declared * TRUST_FLOOR_PERMILLE / 1_000).max(floor);
-        let current = self.limit.unwrap_or(counted).min(counted.max(lowest));
-        let limit = (current * REFUSAL_KEEPS_PERMILLE / 1_000).max(lowest);
+        let lowest = self.declared.map_or(floor, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(floor);
+        let limit = permille(self.limit.unwrap_or(counted), REFUSAL_KEEPS_PERMILLE).max(lowest);
         let limit = self.declared.map_or(limit, |declared| limit.min(declared));
         self.set_limit(now, limit);
         Some(limit)
     }
 
+    fn accepted(&mut self) {
+        self.streak = 0;
+        self.strain = self.strain.saturating_sub(1);
+    }
+
     /// Raises a lowered limit with the time that passed without a refusal.
     fn recover(&mut self, now: Timestamp) {
-        let Some(limit) = self.limit else { return };
-        let seconds = now.saturating_since(self.raised_at).as_secs();
-        if seconds == 0 || self.declared == Some(limit) {
-            return;
+        let Some(mut limit) = self.limit else { return };
+        // Second by second, so that it makes no difference how often anyone asks.
+        while limit < self.declared.unwrap_or(UNLIMITED) {
+            let next = self.raised_at.saturating_add(Duration::from_secs(1));
+            if next > now {
+                return;
+            }
+            let reference = self.declared.unwrap_or(limit);
+            let raised = limit.saturating_add(permille(reference, RECOVERY_PERMILLE_PER_SECOND).max(1));
+            limit = self.declared.map_or(raised, |declared| raised.min(declared));
+            self.raised_at = next;
+            self.set_limit(next, limit);
         }
-        let reference = self.declared.unwrap_or(limit);
-        let raise = (u128::from(reference) * u128::from(RECOVERY_PERMILLE_PER_SECOND) * u128::from(seconds)) / 1_000;
-        let raised = limit.saturating_add(u64::try_from(raise).unwrap_or(u64::MAX).max(1));
-        self.raised_at = self.raised_at.saturating_add(Duration::from_secs(seconds));
-        self.set_limit(now, self.declared.map_or(raised, |declared| raised.min(declared)));
     }
 
     fn set_limit(&mut self, now: Timestamp, limit: u64) {
@@ -190,9 +212,12 @@ impl MinuteQuota {
     }
 }
 
-fn burst_of(limit: u64, permille: u64) -> u64 {
-    let burst = u128::from(limit) * u128::from(permille) / 1_000;
-    u64::try_from(burst).unwrap_or(u64::MAX).max(1)
+fn burst_of(limit: u64, share: u64) -> u64 {
+    permille(limit, share).max(1)
+}
+
+fn permille(whole: u64, share: u64) -> u64 {
+    u64::try_from(u128::from(whole) * u128::from(share) / 1_000).unwrap_or(u64::MAX)
 }
 
 /// The counters of one quota pool: requests, tokens and tokens per day, and attempts under way.
@@ -256,10 +281,10 @@ impl Limiter {
     /// # Errors
     /// Any answer but [`Admission::Granted`].
     pub fn check(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
-        for limit in [self.tokens.declared, self.tokens_per_day].into_iter().flatten() {
-            if tokens > limit {
-                return Err(Admission::Never(limit));
-            }
+        if let Some(limit) = [self.tokens.declared, self.tokens_per_day].into_iter().flatten().min()
+            && tokens > limit
+        {
+            return Err(Admission::Never(limit));
         }
         if self.concurrency.is_some_and(|limit| self.in_flight >= limit) {
             return Err(Admission::Busy);
@@ -310,8 +335,8 @@ impl Limiter {
 
     /// The service answered an attempt without refusing it: the pauses after refusals start small again.
     pub fn accepted(&mut self) {
-        self.requests.streak = 0;
-        self.tokens.streak = 0;
+        self.requests.accepted();
+        self.tokens.accepted();
     }
 
     /// The service refused an attempt of `tokens` tokens that was admitted here at `at`. Lowers the limit that was

@@ -2,10 +2,20 @@
 
 use core::time::Duration;
 
+use crate::defaults::{SERVICE_TIME_MEMORY, SERVICE_TIME_PERMILLE};
 use crate::time::micros;
 
-/// Mean and mean deviation of service times, exponentially weighted, in the way of TCP's retransmission timer
-/// (RFC 6298): gains of 1/8 and 1/4, and an allowance of four deviations.
+/// Buckets per doubling: neighbouring bounds differ by an eighth at most.
+const STEPS: u32 = 8;
+/// The smallest bucket ends at 2^10 µs, about a millisecond; the largest begins above an hour.
+const FIRST_OCTAVE: u32 = 10;
+const OCTAVES: u32 = 22;
+const BUCKETS: usize = (OCTAVES * STEPS) as usize;
+
+/// The distribution of service times: a histogram on a logarithmic scale that forgets by halves.
+///
+/// It answers with a high quantile instead of a mean and deviations, because generation times have a long tail: what is
+/// allowed for must be steady, or each long answer would shed the calls that wait.
 ///
 /// ```
 /// use core::time::Duration;
@@ -13,44 +23,108 @@ use crate::time::micros;
 ///
 /// let mut time = ServiceTime::new();
 /// assert_eq!(time.allowance(), Duration::ZERO);
-/// time.observe(Duration::from_secs(2));
-/// assert_eq!(time.allowance(), Duration::from_secs(6));
+/// for _ in 0..100 {
+///     time.observe(Duration::from_secs(2));
+/// }
+/// let allowance = time.allowance();
+/// assert!(allowance >= Duration::from_secs(2) && allowance < Duration::from_millis(2_300));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceTime {
-    mean: u64,
-    deviation: u64,
+    counts: [u16; BUCKETS],
+    total: u32,
+    allowance: Duration,
+}
+
+impl Default for ServiceTime {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ServiceTime {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { mean: 0, deviation: 0 }
+        Self { counts: [0; BUCKETS], total: 0, allowance: Duration::ZERO }
     }
 
     /// One attempt was served in `took`.
     pub fn observe(&mut self, took: Duration) {
-        let took = micros(took);
-        if self.mean == 0 && self.deviation == 0 {
-            self.mean = took;
-            self.deviation = took / 2;
-            return;
+        self.counts[bucket(micros(took))] += 1;
+        self.total += 1;
+        if self.total >= SERVICE_TIME_MEMORY {
+            self.counts.iter_mut().for_each(|count| *count /= 2);
+            self.total = self.counts.iter().map(|count| u32::from(*count)).sum();
         }
-        let gap = took.abs_diff(self.mean);
-        self.deviation = self.deviation - self.deviation / 4 + gap / 4;
-        self.mean = self.mean - self.mean / 8 + took / 8;
+        self.allowance = self.quantile(SERVICE_TIME_PERMILLE);
     }
 
-    /// The mean.
-    #[must_use]
-    pub const fn mean(&self) -> Duration {
-        Duration::from_micros(self.mean)
-    }
-
-    /// What must be allowed for so that nearly every attempt ends within it: the mean and four deviations.
+    /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
     pub const fn allowance(&self) -> Duration {
-        Duration::from_micros(self.mean + 4 * self.deviation)
+        self.allowance
+    }
+
+    /// A bound that at least `permille` thousandths of the recent service times do not exceed, at most an eighth above
+    /// the least such bound; zero before the first.
+    #[must_use]
+    pub fn quantile(&self, permille: u32) -> Duration {
+        let rank = (u64::from(self.total) * u64::from(permille.min(1_000))).div_ceil(1_000);
+        let mut seen = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            seen += u64::from(*count);
+            if seen >= rank && seen > 0 {
+                return Duration::from_micros(upper_bound(index));
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+fn bucket(micros: u64) -> usize {
+    let octave = micros.max(1).ilog2();
+    if octave < FIRST_OCTAVE {
+        return 0;
+    }
+    let step = (micros >> (octave - 3)) & u64::from(STEPS - 1);
+    let index = u64::from((octave - FIRST_OCTAVE) * STEPS) + step;
+    usize::try_from(index).unwrap_or(usize::MAX).min(BUCKETS - 1)
+}
+
+fn upper_bound(index: usize) -> u64 {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    let octave = FIRST_OCTAVE + index / STEPS;
+    (1 << octave) + u64::from(index % STEPS + 1) * (1 << (octave - 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_falls_below_its_bucket_s_bound_and_not_far_below() {
+        for micros in (0..40).flat_map(|shift| [(1_u64 << shift) - 1, 1 << shift, (1 << shift) * 3 / 2]) {
+            let bound = upper_bound(bucket(micros));
+            if (1_024..1 << 32).contains(&micros) {
+                assert!(micros < bound && bound - micros <= micros / 8 + 1, "{micros} below {bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_for_follows_a_change() {
+        let mut time = ServiceTime::new();
+        for _ in 0..5_000 {
+            time.observe(Duration::from_secs(1));
+        }
+        for _ in 0..1_000 {
+            time.observe(Duration::from_secs(8));
+        }
+        assert!(time.allowance() >= Duration::from_secs(8));
+        for _ in 0..3_000 {
+            time.observe(Duration::from_secs(1));
+        }
+        assert!(time.allowance() < Duration::from_secs(2));
     }
 }

@@ -33,6 +33,7 @@ mod ledger;
 mod oracle;
 mod quantile;
 mod quota;
+mod run;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -50,5 +51,6 @@ pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second,
 pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, greedy};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
 pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
+pub use run::{Run, RunReport, run};
 pub use service::{MAX_IN_FLIGHT, Service};
 pub use workload::{Arrival, MAX_ARRIVALS, MaxTokens, Workload};

@@ -51,6 +51,9 @@ impl OracleCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
+    /// The earliest arrival, and nobody passes it: what a fair queue can do at best, since it does not choose whom to
+    /// serve by size. A call that can no longer be answered in time leaves.
+    Arrival,
     /// The earliest deadline: serves all, if all can be served.
     Deadline,
     /// The smallest settled cost: serves most, if not all can be served.
@@ -61,7 +64,7 @@ pub enum Order {
 
 impl Order {
     /// Every order.
-    pub const ALL: [Self; 3] = [Self::Deadline, Self::Cost, Self::Newest];
+    pub const ALL: [Self; 4] = [Self::Arrival, Self::Deadline, Self::Cost, Self::Newest];
 }
 
 /// When and where a call starts.
@@ -162,6 +165,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn key(&self, call: &OracleCall) -> u64 {
         match self.schedule.order {
+            Order::Arrival => call.at.as_micros(),
             Order::Deadline => call.deadline.as_micros(),
             Order::Cost => {
                 let cost = |lane: &LaneId| self.service.expected_cost(*lane, &call.load).1;
@@ -194,6 +198,9 @@ impl Run<'_> {
             if failures <= ALARMS {
                 let next = self.lanes.iter().filter_map(|lane| self.look_again(now, *lane, &call)).min();
                 self.alarm = self.alarm.into_iter().chain(next).min();
+            }
+            if self.schedule.order == Order::Arrival {
+                break;
             }
         }
         gone && !self.waiting.is_empty()

@@ -32,8 +32,8 @@ pub(super) enum Start {
 /// What is to be done with the call at the head of a queue.
 enum Route {
     Send(EndpointId),
-    /// Nothing before this time, or before the next report.
-    Wait(Option<Timestamp>),
+    /// Nothing before this time, or before the next report. The endpoints could start it, but not answer it in time.
+    Wait(Option<Timestamp>, Vec<EndpointId>),
     End(Refusal, Option<Timestamp>),
 }
 
@@ -157,6 +157,7 @@ impl Engine {
         self.watch(id, &call);
         let model = self.model_mut(call.model);
         model.waiting.insert(place, id);
+        model.by_deadline.extend(call.deadline.map(|deadline| (deadline, id)));
         model.waiting_tokens = model.waiting_tokens.saturating_add(call.tokens);
     }
 
@@ -183,6 +184,7 @@ impl Engine {
             CallPhase::Waiting => {
                 let model = self.model_mut(call.model);
                 if model.waiting.remove(&place).is_some() {
+                    call.deadline.map(|deadline| model.by_deadline.remove(&(deadline, id)));
                     model.waiting_tokens = model.waiting_tokens.saturating_sub(call.tokens);
                 }
             }
@@ -215,7 +217,8 @@ impl Engine {
             match self.route(now, id, rng) {
                 Route::Send(endpoint) => self.send(now, id, endpoint),
                 Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
-                Route::Wait(at) => {
+                Route::Wait(_, idle) if self.pass(now, model, &idle) => {}
+                Route::Wait(at, _) => {
                     self.model_mut(model).blocked = true;
                     self.next_start = match (self.next_start, at) {
                         (Some(a), Some(b)) => Some(a.min(b)),
@@ -224,6 +227,22 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Sends one call past the head, to an endpoint that is free and too slow for what time the head has left. That
+    /// takes nothing the head could use. The most urgent call that the endpoint answers in time goes.
+    fn pass(&mut self, now: Timestamp, model: ModelId, idle: &[EndpointId]) -> bool {
+        for endpoint in idle {
+            let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
+            let due = (now.saturating_add(allowance), CallId(0));
+            let Some((_, id)) = self.model(model).by_deadline.range(due..).next().copied() else { continue };
+            let Some(tokens) = self.calls.get(&id).map(|state| state.call.tokens) else { continue };
+            if self.start(now, *endpoint, tokens) == Start::Now {
+                self.send(now, id, *endpoint);
+                return true;
+            }
+        }
+        false
     }
 
     /// The first waiting call among the models whose head is not known to be stuck.
@@ -240,9 +259,9 @@ impl Engine {
     /// Picks the endpoint with the earliest useful start. Among several that can start now: those where the call has
     /// not just failed, then at random, with one draw.
     fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
-        let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
+        let Some(state) = self.calls.get(&id) else { return Route::Wait(None, Vec::new()) };
         let (call, submitted, failed_at) = (state.call, state.submitted, state.failed_at);
-        let mut ready: Vec<EndpointId> = Vec::new();
+        let (mut ready, mut idle): (Vec<EndpointId>, Vec<EndpointId>) = (Vec::new(), Vec::new());
         // When an endpoint could start it at all, and when one could that answers in time.
         let (mut earliest, mut useful) = (None, None);
         let mut hopeful = false;
@@ -251,7 +270,10 @@ impl Engine {
             let last = self.latest_start_at(endpoint, &call, submitted);
             match self.start(now, endpoint, call.tokens) {
                 Start::Now if last.is_none_or(|last| now <= last) => ready.push(endpoint),
-                Start::Now => earliest = Some(now),
+                Start::Now => {
+                    earliest = Some(now);
+                    idle.push(endpoint);
+                }
                 Start::At(at, _) => {
                     earliest = sooner(earliest, at);
                     if last.is_none_or(|last| at <= last) {
@@ -269,7 +291,7 @@ impl Engine {
         }
         match (ready.as_slice(), hopeful) {
             ([only], _) => Route::Send(*only),
-            ([], true) => Route::Wait(useful),
+            ([], true) => Route::Wait(useful, idle),
             ([], false) => match earliest {
                 Some(at) => Route::End(Refusal::Deadline, self.retry_at(&call, submitted, at)),
                 None => {

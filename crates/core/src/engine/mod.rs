@@ -82,6 +82,8 @@ struct ModelState {
     /// The pools those endpoints draw on, each once.
     pools: Vec<PoolId>,
     waiting: BTreeMap<Place, CallId>,
+    /// The waiting calls that have a deadline.
+    by_deadline: BTreeSet<(Timestamp, CallId)>,
     waiting_tokens: u64,
     /// Settled over reserved tokens, in thousandths, exponentially weighted.
     spent_permille: u64,
@@ -277,6 +279,14 @@ impl ModelState {
                 pools.extend(endpoint.pools.iter().filter(|pool| !pools.contains(*pool)).copied().collect::<Vec<_>>());
             }
         }
-        Self { endpoints, pools, waiting: BTreeMap::new(), waiting_tokens: 0, spent_permille: 1_000, blocked: false }
+        Self {
+            endpoints,
+            pools,
+            waiting: BTreeMap::new(),
+            by_deadline: BTreeSet::new(),
+            waiting_tokens: 0,
+            spent_permille: 1_000,
+            blocked: false,
+        }
     }
 }
