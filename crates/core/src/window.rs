@@ -22,7 +22,8 @@ pub struct Window {
     oldest: u64,
     /// Number of the slot that holds the present.
     newest: u64,
-    sum: u64,
+    /// Wide enough for whatever the slots hold.
+    sum: u128,
 }
 
 impl Window {
@@ -39,15 +40,16 @@ impl Window {
     /// What counts at `now`.
     pub fn sum(&mut self, now: Timestamp) -> u64 {
         self.advance(now);
-        self.sum
+        u64::try_from(self.sum).unwrap_or(u64::MAX)
     }
 
     /// Adds `amount` at `now`.
     pub fn add(&mut self, now: Timestamp, amount: u64) {
         self.advance(now);
         let index = self.index(self.newest);
-        self.taken[index] = self.taken[index].saturating_add(amount);
-        self.sum = self.sum.saturating_add(amount);
+        let added = amount.min(u64::MAX - self.taken[index]);
+        self.taken[index] += added;
+        self.sum += u128::from(added);
     }
 
     /// Takes back `amount` of what was added at `at`; no effect where that no longer counts.
@@ -60,7 +62,7 @@ impl Window {
         let index = self.index(number);
         let back = amount.min(self.taken[index]);
         self.taken[index] -= back;
-        self.sum -= back;
+        self.sum -= u128::from(back);
     }
 
     /// The earliest time, `now` or later, at which at most `allowed` counts.
@@ -68,8 +70,8 @@ impl Window {
         self.advance(now);
         let mut left = self.sum;
         let mut number = self.oldest;
-        while left > allowed && number <= self.newest {
-            left -= self.taken[self.index(number)];
+        while left > u128::from(allowed) && number <= self.newest {
+            left -= u128::from(self.taken[self.index(number)]);
             number += 1;
         }
         if number == self.oldest { now } else { now.max(self.expiry(number - 1)) }
@@ -91,7 +93,7 @@ impl Window {
         let mut number = self.oldest;
         while number < first && number <= self.newest {
             let index = self.index(number);
-            self.sum -= self.taken[index];
+            self.sum -= u128::from(self.taken[index]);
             self.taken[index] = 0;
             number += 1;
         }

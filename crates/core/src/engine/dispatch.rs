@@ -262,8 +262,8 @@ impl Engine {
         let Some(state) = self.calls.get(&id) else { return Route::Wait(None, Vec::new()) };
         let (call, submitted, failed_at) = (state.call, state.submitted, state.failed_at);
         let (mut ready, mut idle): (Vec<EndpointId>, Vec<EndpointId>) = (Vec::new(), Vec::new());
-        // When an endpoint could start it at all, and when one could that answers in time.
-        let (mut earliest, mut useful) = (None, None);
+        // When an endpoint could start it, and when one that cannot now will be able to start it or those behind it.
+        let (mut earliest, mut wake) = (None, None);
         let mut hopeful = false;
         let (mut usable_at, mut largest) = (None, None);
         for endpoint in self.model(call.model).endpoints.clone() {
@@ -276,13 +276,14 @@ impl Engine {
                 }
                 Start::At(at, _) => {
                     earliest = sooner(earliest, at);
-                    if last.is_none_or(|last| at <= last) {
-                        useful = sooner(useful, at);
-                        hopeful = true;
-                    }
+                    wake = sooner(wake, at);
+                    hopeful |= last.is_none_or(|last| at <= last);
                 }
                 Start::AfterAReport => hopeful = true,
-                Start::Unusable(at) => usable_at = sooner(usable_at, at),
+                Start::Unusable(at) => {
+                    usable_at = sooner(usable_at, at);
+                    wake = sooner(wake, at);
+                }
                 Start::Never { limit } => largest = largest.max(Some(limit)),
             }
         }
@@ -291,7 +292,7 @@ impl Engine {
         }
         match (ready.as_slice(), hopeful) {
             ([only], _) => Route::Send(*only),
-            ([], true) => Route::Wait(useful, idle),
+            ([], true) => Route::Wait(wake, idle),
             ([], false) => match earliest {
                 Some(at) => Route::End(Refusal::Deadline, self.retry_at(&call, submitted, at)),
                 None => {
