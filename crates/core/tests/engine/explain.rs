@@ -26,10 +26,15 @@ fn every_endpoint_that_was_passed_over_says_why() {
     let waiting = desk.engine.explain(desk.now, CallId(3)).expect("it is under way");
     assert_eq!((waiting.phase, waiting.ahead, waiting.attempts), (Phase::Waiting, Some(1), 0));
     let standing: Vec<Standing> = waiting.endpoints.iter().map(|view| view.standing).collect();
-    assert_eq!(standing, [Standing::Quota(Quota::Requests, at(1_000)), Standing::TooLarge(100), Standing::Busy]);
+    let start = desk.engine.next_wakeup().expect("calls wait").at;
+    assert_eq!(standing, [Standing::Quota(Quota::Requests, start), Standing::TooLarge(100), Standing::Busy]);
+    let wait = start.saturating_since(desk.now).as_millis();
     assert_eq!(
         desk.engine.describe(desk.now, &waiting),
-        "call 3: waiting behind 1 others; a has no requests per minute for 1000 ms; b holds at most 100 tokens; c is busy"
+        format!(
+            "call 3: waiting behind 1 others; a has no requests per minute for {wait} ms; \
+             b holds at most 100 tokens; c is busy"
+        )
     );
 }
 

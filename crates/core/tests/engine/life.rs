@@ -109,7 +109,8 @@ fn a_call_cancelled_in_flight_still_settles_when_it_is_reported() {
     assert_eq!(desk.sent.len(), 1);
     desk.pass(seconds(1));
     desk.report(sent.attempt, Outcome { spent: Spent::Tokens(50), ..failed(OutcomeClass::Cancelled) });
-    assert_eq!(desk.last_sent().call, 2, "what it did not spend is there for others");
+    desk.wake_until(super::at(10_000));
+    assert_eq!(desk.last_sent().call, 2, "what it did not spend is there for others within the minute");
     assert_eq!(desk.ended.len(), 1, "the report ends nothing a second time");
 }
 

@@ -1,0 +1,44 @@
+//! What holds whatever happens, tried on random lives of the engine and random uses of its pieces.
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests may end the test")]
+
+mod ledger;
+mod pieces;
+mod world;
+
+use proptest::prelude::*;
+
+use world::{Life, Setup, World};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// The world checks after every input: calls end once, nothing is sent for a call that has ended, no quota, no
+    /// concurrency and no residency is broken, and each wake-up leads to a later one.
+    #[test]
+    fn no_life_breaks_a_rule_and_every_life_comes_to_rest(setup in world::setup(), life in world::life(120)) {
+        let mut world = World::new(&setup);
+        world.live(&life);
+        world.rest();
+    }
+
+    #[test]
+    fn the_same_life_leads_to_the_same_decisions(setup in world::setup(), life in world::life(60)) {
+        prop_assert_eq!(trace(&setup, &life, 0), trace(&setup, &life, 0));
+    }
+
+    /// But for limits that refusals have lowered: they come back with time, so that a call which is looked at again may
+    /// go out before the time it was promised. And how far a clock goes back depends on what the engine saw of it.
+    #[test]
+    fn spurious_wake_ups_change_no_decision(setup in world::setup(), life in world::life(60)) {
+        let life: Life = life.into_iter().filter(|op| !op.throttles() && !op.goes_back()).collect();
+        prop_assert_eq!(trace(&setup, &life, 0), trace(&setup, &life, 3));
+    }
+}
+
+fn trace(setup: &Setup, life: &Life, spurious: u32) -> Vec<String> {
+    let mut world = World::new(setup);
+    world.spurious = spurious;
+    world.live(life);
+    world.rest();
+    world.trace
+}
