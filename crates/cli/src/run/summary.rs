@@ -7,7 +7,7 @@ use sluicegate::{Policy, PoolId};
 
 use super::pools::Pools;
 use super::progress::percent;
-use super::stats::{Stats, Times};
+use super::stats::{EndpointStats, Stats, Times};
 use crate::policy_check::{grouped, table};
 
 /// What became of the records.
@@ -80,6 +80,19 @@ fn endpoints(policy: &Policy, stats: &Stats) -> Table {
             time(at.service.percentile(50.0)),
             time(at.service.percentile(99.0)),
             grouped(at.tokens),
+        ]);
+    }
+    if stats.endpoints.len() > 1 {
+        let sum = |of: fn(&EndpointStats) -> u64| grouped(stats.endpoints.iter().map(of).sum());
+        table.add_row([
+            "total".to_owned(),
+            sum(|at| at.sent),
+            sum(|at| at.answered),
+            sum(|at| at.refused),
+            sum(|at| at.unavailable + at.failed),
+            time(stats.service.percentile(50.0)),
+            time(stats.service.percentile(99.0)),
+            sum(|at| at.tokens),
         ]);
     }
     right(&mut table);
