@@ -23,6 +23,17 @@ pub(crate) struct Setup {
     seed: u64,
 }
 
+impl Setup {
+    /// The same with one model, so that no two queues draw on one pool.
+    pub(crate) fn one_model(mut self) -> Self {
+        let endpoints = self.policy["endpoints"].as_object_mut().expect("it has endpoints");
+        for endpoint in endpoints.values_mut() {
+            endpoint["model"] = json!("a");
+        }
+        self
+    }
+}
+
 /// What happens, in order.
 pub(crate) type Life = Vec<Op>;
 
