@@ -1,5 +1,6 @@
 //! The real AWS SDK behind the gate, against the embedded fake over real sockets.
 #![cfg(feature = "aws-sdk")]
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -57,3 +57,9 @@ pub const STRAIN_LIMIT: u32 = 150;
 pub const SERVICE_TIME_PERMILLE: u32 = 990;
 /// Service times remembered for each endpoint; then all counts are halved.
 pub const SERVICE_TIME_MEMORY: u32 = 1_024;
+/// How much faster than its quota a pool may send while it makes up for a quiet time.
+pub const PEAK_FACTOR: u64 = 2;
+/// What may go out at the very same moment, in thousandths of a minute's quota; one attempt in any case.
+pub const PEAK_PERMILLE: u64 = 20;
+/// How much faster than its quota a pool is paced, in thousandths. The window keeps the sum of any minute below the quota.
+pub const OVERSPEED_PERMILLE: u64 = 50;

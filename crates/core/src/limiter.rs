@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::defaults::{
-    DAY_PROBE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE, REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT,
-    TRUST_FLOOR_PERMILLE,
+    DAY_PROBE, OVERSPEED_PERMILLE, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
+    REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
 };
 use crate::outcome::{Quota, Spent};
 use crate::time::{Timestamp, micros};
@@ -31,7 +31,7 @@ pub struct LimiterConfig {
     pub tokens_per_day: Option<u64>,
     /// Attempts under way at once.
     pub concurrency: Option<u64>,
-    /// How much may go out at once after a quiet time, in thousandths of a minute's quota.
+    /// How much may be made up for after a quiet time, in thousandths of a minute's quota.
     pub burst_permille: u64,
     /// How much longer than a minute the window is that must hold the quota: what network delay and the service's
     /// clock may shift. Costs `margin / 60 s` of the quota.
@@ -98,7 +98,10 @@ struct MinuteQuota {
     declared: Option<u64>,
     /// The limit in force: declared, lowered by refusals, or learned where nothing is declared.
     limit: Option<u64>,
+    /// What a service that refills continuously has for us: the quota's rate, with the burst as its size.
     pace: Bucket,
+    /// Spreads a burst: a multiple of the quota's rate, with next to no burst of its own.
+    peak: Bucket,
     window: Window,
     paused_until: Timestamp,
     /// Refusals since the last admitted attempt was answered.
@@ -117,7 +120,8 @@ impl MinuteQuota {
         Self {
             declared,
             limit: declared,
-            pace: Bucket::new(limit, MINUTE, burst, now),
+            pace: Bucket::new(overspeed(limit), MINUTE, burst, now),
+            peak: Bucket::new(limit.saturating_mul(PEAK_FACTOR), MINUTE, burst_of(limit, PEAK_PERMILLE), now),
             window: Window::new(MINUTE + config.window_margin, MINUTE_SLOT, now),
             paused_until: Timestamp::ZERO,
             streak: 0,
@@ -135,14 +139,21 @@ impl MinuteQuota {
         let Some(limit) = self.limit else { return paused };
         // An attempt larger than a lowered limit still goes out once nothing else counts.
         let room = limit.saturating_sub(amount.min(limit));
-        paused.max(self.pace.earliest(now, amount)).max(self.window.earliest(now, room))
+        let paced = self.pace.earliest(now, amount).max(self.peak.earliest(now, amount));
+        paused.max(paced).max(self.window.earliest(now, room))
     }
 
     fn take(&mut self, now: Timestamp, amount: u64) {
         self.recover(now);
         self.window.add(now, amount);
-        if self.limit.is_some() {
-            self.pace.take(now, amount);
+        let Some(limit) = self.limit else { return };
+        self.pace.take(now, amount);
+        self.peak.take(now, amount);
+        let room = limit.saturating_sub(amount.min(limit));
+        let counted = self.window.earliest(now, room);
+        if counted > self.pace.earliest(now, amount) {
+            // The next one is held up by what went out, not by a want of calls: no credit for that.
+            self.pace.forgo(counted, amount);
         }
     }
 
@@ -150,6 +161,7 @@ impl MinuteQuota {
         self.recover(now);
         self.window.remove(now, at, amount);
         self.pace.give(now, amount);
+        self.peak.give(now, amount);
     }
 
     /// The service refused `amount`, admitted here at `at`: its count is ahead of ours.
@@ -208,8 +220,14 @@ impl MinuteQuota {
 
     fn set_limit(&mut self, now: Timestamp, limit: u64) {
         self.limit = Some(limit);
-        self.pace.change(now, limit, burst_of(limit, self.burst_permille));
+        self.pace.change(now, overspeed(limit), burst_of(limit, self.burst_permille));
+        self.peak.change(now, limit.saturating_mul(PEAK_FACTOR), burst_of(limit, PEAK_PERMILLE));
     }
+}
+
+/// The rate of the pace: a little above the quota's, so that room in the window is found again. The window holds the sum.
+fn overspeed(limit: u64) -> u64 {
+    limit.saturating_add(burst_of(limit, OVERSPEED_PERMILLE))
 }
 
 fn burst_of(limit: u64, share: u64) -> u64 {
@@ -233,12 +251,12 @@ fn permille(whole: u64, share: u64) -> u64 {
 /// let config = LimiterConfig { tokens_per_minute: Some(60_000), ..LimiterConfig::unlimited() };
 /// let now = Timestamp::ZERO;
 /// let mut limiter = Limiter::new(config, now);
-/// let Admission::Granted(permit) = limiter.acquire(now, 6_000) else { panic!() };
-/// // The burst is spent: the next 1,000 tokens take a second to flow in.
+/// let Admission::Granted(permit) = limiter.acquire(now, 1_200) else { panic!() };
+/// // What may go out at one moment is spent: the next 1,000 tokens take half a second.
 /// let Admission::NotBefore(at, Quota::Tokens) = limiter.acquire(now, 1_000) else { panic!() };
-/// assert_eq!(at, Timestamp::from_micros(1_000_000));
+/// assert_eq!(at, Timestamp::from_micros(500_000));
 /// // The answer was shorter than reserved, the rest comes back.
-/// limiter.settle(now, permit, Spent::Tokens(2_000));
+/// limiter.settle(now, permit, Spent::Tokens(200));
 /// assert!(matches!(limiter.acquire(now, 1_000), Admission::Granted(_)));
 /// assert_eq!(limiter.acquire(now, 70_000), Admission::Never(60_000));
 /// ```

@@ -1,5 +1,7 @@
 //! The gate on tokio's paused clock: it jumps to the next wake-up, so nothing here waits for real.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
 use std::time::Duration;
 
 use sluicegate::{EndReason, Outcome, OutcomeClass, Policy, Quota, Refusal};

@@ -43,6 +43,11 @@ pub(super) fn schema() -> Value {
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("sluicegate policy");
     schema["required"] = json!(["endpoints"]);
+    // What `read` and `resolve` check after the fields, as far as a schema can say it.
+    schema["properties"]["endpoints"]["minProperties"] = json!(1);
+    let endpoint = &mut schema["properties"]["endpoints"]["additionalProperties"];
+    endpoint["required"] = json!(["model", "pools"]);
+    endpoint["properties"]["pools"]["minItems"] = json!(1);
     schema
 }
 

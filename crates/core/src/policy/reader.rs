@@ -277,14 +277,22 @@ impl<'v> Section<'v> {
         }
         let mut pattern = Section::new(None, String::new());
         read("", &mut pattern);
-        let schema = json!({"description": doc, "type": "object", "additionalProperties": pattern.close().1});
+        let schema = json!({
+            "description": doc, "type": "object",
+            "propertyNames": {"minLength": 1}, "additionalProperties": pattern.close().1
+        });
         self.properties.insert(key.to_owned(), schema);
         entries
     }
 
-    /// A value that is kept as it is, for another layer to read.
+    /// An object that is kept as it is, for another layer to read.
     pub fn opaque(&mut self, key: &'static str, doc: &str) -> Option<Value> {
-        self.take(key, json!({"description": doc, "type": "object"})).cloned()
+        let value = self.take(key, json!({"description": doc, "type": "object"}))?;
+        if !value.is_object() {
+            let pointer = self.pointer_to(key);
+            self.faults.push(wrong_type(&pointer, "an object", value));
+        }
+        Some(value.clone())
     }
 
     /// Ends the reading: unknown fields become faults; returns all faults and the schema.
