@@ -197,3 +197,22 @@ fn the_last_endpoint_that_cannot_serve_the_model_fails_the_call() {
     desk.report(desk.last_sent().attempt, failed(OutcomeClass::Unusable));
     assert_eq!(desk.end_of(1), Some(EndReason::Failed { class: OutcomeClass::Unusable }));
 }
+
+#[test]
+fn a_call_behind_busy_probes_goes_out_when_an_unusable_endpoint_is_tried_again() {
+    let mut desk = Desk::new(&quick_breaker(with(pair(&json!({}), &json!({})), "retry", json!({"max_attempts": 1}))));
+    desk.exchange(1, 10, seconds(1), failed(OutcomeClass::Unusable));
+    let tried_again = at(301_000);
+    desk.report(desk.last_sent().attempt, failed(UNAVAILABLE));
+    desk.now = at(290_000);
+    for id in 2..5 {
+        desk.exchange(id, 10, seconds(0), failed(UNAVAILABLE));
+    }
+    desk.pass(seconds(2));
+    for id in 10..14 {
+        desk.submit(id, 10);
+    }
+    assert_eq!((desk.engine.in_flight(), desk.attempts(13)), (3, vec![]), "all probes are out");
+    desk.wake_for(WakeReason::Start);
+    assert_eq!((desk.now, desk.attempts(13).len()), (tried_again, 1));
+}
