@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use world::{Life, Setup, World};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_500, ..ProptestConfig::default() })]
 
     /// The world checks after every input: calls end once, nothing is sent for a call that has ended, no quota, no
     /// concurrency and no residency is broken, and each wake-up leads to a later one.
