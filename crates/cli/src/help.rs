@@ -39,7 +39,7 @@ and each output line repeats it with the answer, or with an error:
 
 Answers come in the order in which they arrive: join them by recordId.
 
-Run the same command again after any interruption (Ctrl-C, kill, power, full disk): records that are in the output \
+Run the same command again after any interruption (Ctrl-C, kill, full disk): records that are in the output \
 are not sent again, none is lost. To send failed records once more, delete their lines from the output first.
 
 A line may name its model with \"modelId\"; otherwise --model holds, otherwise the policy's only model.";

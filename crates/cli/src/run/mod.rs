@@ -29,6 +29,7 @@ use sluicegate_fake_bedrock::Options;
 
 use crate::args::{InputType, RunArgs};
 use crate::exit::{Code, Failure};
+use crate::policy_check::grouped;
 use crate::policy_file::{self, Loaded};
 use crate::{fake, service};
 use output::Output;
@@ -117,6 +118,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
         Some(fake) => service::local(&fake.url()),
         None => service::aws().await?,
     };
+    eprintln!("{}", intent(&context, &tally, fake.is_some()));
     let stats = Shared::new(policy.endpoints().len());
     let client = Client::builder(policy.clone(), &config)
         .observer(stats.observer())
@@ -127,4 +129,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     let text = summary::text(policy, &ended.tally, &stats.lock(), &ended.pools, ended.took);
     eprint!("{text}");
     end::judge(ended, &context, &config, &args.output)
+}
+
+/// What is about to happen, in one line.
+fn intent(context: &Context, tally: &Tally, local: bool) -> String {
+    let policy = &context.loaded.policy;
+    let count = |count: u64, what: &str| format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" });
+    let usable = policy.endpoints().iter().filter(|endpoint| policy.allows(endpoint)).count() as u64;
+    let place = if local { " (embedded fake Bedrock)" } else { "" };
+    let rest = if tally.skipped == 0 { "" } else { " left" };
+    let (records, endpoints) = (count(tally.left, "record"), count(usable, "endpoint"));
+    format!("{records}{rest} for {} on {endpoints}{place}", policy.models().join(", "))
 }

@@ -45,7 +45,7 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(todo + skipped), ProgressDrawTarget::stderr());
             // The template is a constant; should it not parse, the library's own looks will do.
-            if let Ok(style) = ProgressStyle::with_template("{bar:28.cyan/dim} {percent:>3}%  {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/dim}  {msg}") {
                 bar.set_style(style.progress_chars("━━─"));
             }
             bar.set_position(skipped);
@@ -89,7 +89,7 @@ impl Progress {
             false => "--:--".to_owned(),
         };
         format!(
-            "{}/{}  {rate:.1}/s  {} in flight  {} waiting  {} refused  ETA {eta}",
+            "{}/{}  {rate:.1}/s  ETA {eta}  {} in flight  {} waiting  {} refused",
             grouped(self.skipped + figures.ended),
             grouped(self.skipped + self.todo),
             figures.in_flight,
@@ -147,6 +147,6 @@ mod tests {
         progress.past = VecDeque::from([(Duration::from_secs(70), 300), (Duration::from_secs(99), 590)]);
         let figures = Figures { ended: 600, in_flight: 31, waiting: 64, refused_permille: 12 };
         let text = progress.text(Duration::from_secs(100), figures);
-        assert_eq!(text, "800/1,200  10.0/s  31 in flight  64 waiting  1.2 % refused  ETA 0:40");
+        assert_eq!(text, "800/1,200  10.0/s  ETA 0:40  31 in flight  64 waiting  1.2 % refused");
     }
 }

@@ -146,8 +146,6 @@ impl Pump {
                         self.stop(Stop::Interrupted);
                         break;
                     }
-                    let out = self.client.gate().inspect(|engine, _| engine.in_flight());
-                    self.progress.say(format!("stopping: waiting for {out} requests in flight; again to stop at once"));
                     self.stop(Stop::Interrupted);
                 }
             }
@@ -214,12 +212,14 @@ impl Pump {
     async fn unanswered(&mut self, job: Job, error: &CallError) {
         let meaning = meaning(error, self.alive);
         if let CallError::Failed { endpoint, class, .. } = error {
-            let trouble = || Trouble { endpoint: Some(*endpoint), text: error.to_string() };
             let dead = matches!(class, OutcomeClass::Unavailable | OutcomeClass::Unusable);
-            if meaning == Meaning::Credentials && !matches!(self.stop, Some(Stop::Credentials)) {
-                self.trouble = Some(trouble());
-            } else if dead && !self.alive {
-                self.trouble.get_or_insert_with(trouble);
+            // The one that says where and why, and about credentials before all else.
+            let better = match meaning {
+                Meaning::Credentials => !matches!(self.stop, Some(Stop::Credentials)),
+                _ => dead && !self.alive && self.trouble.as_ref().is_none_or(|it| it.endpoint.is_none()),
+            };
+            if better {
+                self.trouble = Some(Trouble { endpoint: Some(*endpoint), text: error.to_string() });
             }
         }
         match meaning {
@@ -278,7 +278,15 @@ impl Pump {
     }
 
     fn stop(&mut self, stop: Stop) {
-        self.stop = Some(match self.stop.take() {
+        let earlier = self.stop.take();
+        if earlier.is_none() {
+            let out = self.client.gate().inspect(|engine, _| engine.in_flight());
+            if out > 0 {
+                let what = stop.what();
+                self.progress.say(format!("{what}; waiting for {out} requests in flight (Ctrl-C: stop at once)"));
+            }
+        }
+        self.stop = Some(match earlier {
             Some(earlier) => earlier.or(stop),
             None => stop,
         });

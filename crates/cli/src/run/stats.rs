@@ -119,8 +119,9 @@ impl Stats {
                     | OutcomeClass::StreamBroken
                     | OutcomeClass::StreamBrokenDelivered
                     | OutcomeClass::Refused
-                    | OutcomeClass::Unusable
-                    | OutcomeClass::Cancelled => at.failed += 1,
+                    | OutcomeClass::Unusable => at.failed += 1,
+                    // By ourselves.
+                    OutcomeClass::Cancelled => {}
                 }
             }
             _ => {}

@@ -27,6 +27,17 @@ impl Stop {
         if other.weight() > self.weight() { other } else { self }
     }
 
+    /// The first words about it.
+    pub(crate) const fn what(&self) -> &'static str {
+        match self {
+            Self::Interrupted => "stopping",
+            Self::CannotWrite => "the output cannot be written",
+            Self::Unreachable => "no endpoint answers",
+            Self::Credentials => "the credentials are not accepted",
+            Self::Broken(_) => "the run cannot go on",
+        }
+    }
+
     const fn weight(&self) -> u8 {
         match self {
             Self::Interrupted => 0,

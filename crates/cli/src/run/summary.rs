@@ -69,7 +69,7 @@ fn headline(tally: &Tally, took: Duration) -> String {
 }
 
 fn endpoints(policy: &Policy, stats: &Stats) -> Table {
-    let mut table = table(&["endpoint", "attempts", "answered", "refused", "failed", "p50", "p99", "quota tokens"]);
+    let mut table = table(&["endpoint", "attempts", "answered", "refused", "failed", "p50", "p99", "tokens"]);
     for (endpoint, at) in policy.endpoints().iter().zip(&stats.endpoints) {
         table.add_row([
             endpoint.name.clone(),

@@ -136,10 +136,10 @@ impl Drop for Running {
     }
 }
 
-/// Waits until `done` says so; looks a hundred times a second, for a minute at most.
+/// Waits until `done` says so; looks a hundred times a second, for three minutes at most.
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let (_keep, never) = mpsc::channel::<()>();
-    for _ in 0..6_000 {
+    for _ in 0..18_000 {
         if done() {
             return;
         }

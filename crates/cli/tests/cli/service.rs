@@ -76,6 +76,7 @@ fn a_model_that_no_endpoint_serves_stops_the_run() {
     let served = serve(&fixture, &["--policy", "other.yaml"]);
     let (code, _, errors) = ended(against(&fixture, &served.url, "AKIAEXAMPLE", REMOTE).output().unwrap());
     assert_eq!(code, 9, "{errors}");
+    assert!(errors.contains(&format!("error: nothing can be sent: endpoint east ({}): ", served.url)), "{errors}");
     assert!(errors.contains("100 left for the next run"), "{errors}");
 }
 

@@ -13,7 +13,7 @@ fn ctrl_c_waits_for_what_is_in_flight_and_leaves_the_rest() {
         running.signal(signal);
         let (code, errors) = running.wait();
         assert_eq!(code, 130, "{errors}");
-        assert!(errors.contains("stopping: waiting for "), "{errors}");
+        assert!(errors.contains("stopping; waiting for "), "{errors}");
         assert!(errors.contains("run the same command again"), "{errors}");
         let lines = by_id(&fixture.text("out.jsonl"));
         assert!(lines.values().all(|line| line["modelOutput"].is_object()));
@@ -38,7 +38,7 @@ fn a_second_ctrl_c_stops_at_once() {
     // By then the others are in flight.
     until("the short answer", || lines_in(&fixture.path("out.jsonl")) == 1);
     running.signal("-INT");
-    while !text.contains("again to stop at once") {
+    while !text.contains("Ctrl-C: stop at once") {
         assert!(std::io::BufRead::read_line(&mut errors, &mut text).unwrap() > 0, "{text}");
     }
     running.signal("-INT");
