@@ -63,3 +63,5 @@ pub const PEAK_FACTOR: u64 = 2;
 pub const PEAK_PERMILLE: u64 = 20;
 /// How much faster than its quota a pool is paced, in thousandths. The window keeps the sum of any minute below the quota.
 pub const OVERSPEED_PERMILLE: u64 = 50;
+/// Refusals by quota after which a call without a deadline ends; one with a deadline waits on.
+pub const THROTTLED_ATTEMPTS: u32 = 20;

@@ -196,6 +196,10 @@ impl MinuteQuota {
         Some(limit)
     }
 
+    fn pause(&mut self, until: Timestamp) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
     fn accepted(&mut self) {
         self.streak = 0;
         self.strain = self.strain.saturating_sub(1);
@@ -267,6 +271,8 @@ pub struct Limiter {
     day: Window,
     tokens_per_day: Option<u64>,
     day_closed_until: Timestamp,
+    /// When the service last refused for the day, until an attempt sent later was answered: one attempt at a time asks.
+    day_refused_at: Option<Timestamp>,
     concurrency: Option<u64>,
     in_flight: u64,
 }
@@ -281,6 +287,7 @@ impl Limiter {
             day: Window::new(DAY, DAY_SLOT, now),
             tokens_per_day: config.tokens_per_day,
             day_closed_until: Timestamp::ZERO,
+            day_refused_at: None,
             concurrency: config.concurrency,
             in_flight: 0,
         }
@@ -326,6 +333,10 @@ impl Limiter {
         self.tokens.take(now, tokens);
         self.day.add(now, tokens);
         self.in_flight += 1;
+        if self.day_refused_at.is_some() {
+            // This one asks whether the day has turned; the others wait for its answer.
+            self.day_closed_until = now.saturating_add(DAY_PROBE);
+        }
         Permit { at: now, tokens }
     }
 
@@ -351,10 +362,20 @@ impl Limiter {
         }
     }
 
-    /// The service answered an attempt without refusing it: the pauses after refusals start small again.
-    pub fn accepted(&mut self) {
+    /// The service answered an attempt that was admitted here at `at`: the pauses after refusals start small again, and
+    /// a pool closed for the day is open again if the attempt was sent after that.
+    pub fn accepted(&mut self, at: Timestamp) {
         self.requests.accepted();
         self.tokens.accepted();
+        if self.day_refused_at.is_some_and(|refused| at > refused) {
+            self.day_refused_at = None;
+            self.day_closed_until = Timestamp::ZERO;
+        }
+    }
+
+    /// The service itself said when to come back: nothing is admitted until then.
+    pub fn pause(&mut self, until: Timestamp) {
+        self.requests.pause(until);
     }
 
     /// The service refused an attempt of `tokens` tokens that was admitted here at `at`. Lowers the limit that was
@@ -367,6 +388,7 @@ impl Limiter {
             Quota::Tokens => self.tokens.refused(now, at, tokens, tokens).map(|limit| (quota, limit)),
             Quota::Day => {
                 self.day_closed_until = self.day_closed_until.max(now.saturating_add(DAY_PROBE));
+                self.day_refused_at = Some(now);
                 None
             }
             Quota::Unknown => {

@@ -33,7 +33,8 @@ async fn calls_go_out_at_the_pace_of_the_quota() {
         answer(&gate).await.unwrap();
     }
     let took = start.elapsed();
-    assert!(took >= Duration::from_secs(9) && took < Duration::from_millis(9_050), "{took:?}");
+    // Nine gaps of a second, less the overspeed that finds lost room again.
+    assert!(took >= Duration::from_millis(8_500) && took < Duration::from_millis(9_050), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,7 @@ impl Engine {
                 submitted: now,
                 order,
                 attempts: 0,
+                throttled: 0,
                 phase: CallPhase::Waiting,
                 failed_at: None,
                 delay: Duration::ZERO,
@@ -217,13 +218,32 @@ impl Engine {
             match self.route(now, id, rng) {
                 Route::Send(endpoint) => self.send(now, id, endpoint),
                 Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
-                Route::Wait(_, idle) if self.pass(now, model, &idle) => {}
-                Route::Wait(at, _) => {
+                Route::Wait(at, idle) => {
+                    let Err(passing) = self.pass(now, model, &idle) else { continue };
                     self.model_mut(model).blocked = true;
-                    self.next_start = match (self.next_start, at) {
-                        (Some(a), Some(b)) => Some(a.min(b)),
-                        (a, b) => a.or(b),
-                    };
+                    self.hold(now, id);
+                    self.next_start = [self.next_start, at, passing].into_iter().flatten().min();
+                }
+            }
+        }
+        self.held.fill(false);
+    }
+
+    /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
+    /// each token that flows in, and a large call would wait for ever. A pool closed for the day is kept from nobody.
+    fn hold(&mut self, now: Timestamp, id: CallId) {
+        if self.models.len() < 2 {
+            return;
+        }
+        let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.call.model, state.call.tokens)) else {
+            return;
+        };
+        for endpoint in self.model(model).endpoints.clone() {
+            if let Start::At(_, Some(Quota::Requests | Quota::Tokens | Quota::Unknown)) =
+                self.start(now, endpoint, tokens)
+            {
+                for pool in &self.policy.endpoints()[usize::from(endpoint.0)].pools {
+                    self.held[usize::from(pool.0)] = true;
                 }
             }
         }
@@ -231,18 +251,25 @@ impl Engine {
 
     /// Sends one call past the head, to an endpoint that is free and too slow for what time the head has left. That
     /// takes nothing the head could use. The most urgent call that the endpoint answers in time goes.
-    fn pass(&mut self, now: Timestamp, model: ModelId, idle: &[EndpointId]) -> bool {
+    ///
+    /// Where none can go now: when the one that would could.
+    fn pass(&mut self, now: Timestamp, model: ModelId, idle: &[EndpointId]) -> Result<(), Option<Timestamp>> {
+        let mut next = None;
         for endpoint in idle {
             let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
             let due = (now.saturating_add(allowance), CallId(0));
             let Some((_, id)) = self.model(model).by_deadline.range(due..).next().copied() else { continue };
             let Some(tokens) = self.calls.get(&id).map(|state| state.call.tokens) else { continue };
-            if self.start(now, *endpoint, tokens) == Start::Now {
-                self.send(now, id, *endpoint);
-                return true;
+            match self.start(now, *endpoint, tokens) {
+                Start::Now => {
+                    self.send(now, id, *endpoint);
+                    return Ok(());
+                }
+                Start::At(at, _) => next = sooner(next, at),
+                Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
             }
         }
-        false
+        Err(next)
     }
 
     /// The first waiting call among the models whose head is not known to be stuck.
@@ -324,6 +351,9 @@ impl Engine {
         }
         let mut never: Option<u64> = None;
         for pool in &self.policy.endpoints()[index].pools {
+            if self.held[usize::from(pool.0)] {
+                latest = Start::AfterAReport;
+            }
             match self.pools[usize::from(pool.0)].check(now, tokens) {
                 Ok(()) | Err(Admission::Granted(_)) => {}
                 Err(Admission::Never(limit)) => never = Some(never.map_or(limit, |least| least.min(limit))),
@@ -352,12 +382,14 @@ impl Engine {
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
         }
-        self.endpoints[index].breaker.acquire(now);
+        let probe = self.endpoints[index].breaker.acquire(now) == BreakerVerdict::Probe;
         self.endpoints[index].concurrency.start();
         let expires = now.saturating_add(self.policy.queue().lease);
         self.leases.insert((expires, attempt));
-        self.attempts
-            .insert(attempt, AttemptState { call: id, abandoned: false, endpoint, started: now, tokens, expires });
+        self.attempts.insert(
+            attempt,
+            AttemptState { call: id, abandoned: false, endpoint, started: now, tokens, expires, probe },
+        );
         self.decisions.push_back(Decision::Send { call: id, attempt, endpoint });
         let waited = now.saturating_since(submitted);
         self.event(Event::Sent { call: id, attempt, endpoint, number, waited, reserved_tokens: tokens });

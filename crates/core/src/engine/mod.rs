@@ -33,6 +33,8 @@ struct CallState {
     submitted: Timestamp,
     order: u64,
     attempts: u32,
+    /// Of those, refused by quota.
+    throttled: u32,
     phase: CallPhase,
     /// Where the last attempt failed: other endpoints are tried first.
     failed_at: Option<EndpointId>,
@@ -65,6 +67,8 @@ struct AttemptState {
     started: Timestamp,
     tokens: u64,
     expires: Timestamp,
+    /// It asks for a half-open breaker.
+    probe: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +114,8 @@ pub struct Engine {
     decisions: VecDeque<Decision>,
     events: VecDeque<Event>,
     dropped: u64,
+    /// By pool: a call earlier in order waits for it in this dispatch, so later ones leave it alone.
+    held: Vec<bool>,
     /// When a waiting call may start, as found by the last dispatch.
     next_start: Option<Timestamp>,
     next_order: u64,
@@ -135,7 +141,6 @@ impl Engine {
         let models = (0..policy.models().len()).map(|model| ModelState::new(&policy, model)).collect();
         Self {
             budget: RetryBudget::new(policy.retry().budget, now),
-            policy,
             pools,
             endpoints,
             models,
@@ -147,6 +152,8 @@ impl Engine {
             decisions: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
+            held: alloc::vec![false; policy.pools().len()],
+            policy,
             next_start: None,
             next_order: 0,
             next_attempt: 0,

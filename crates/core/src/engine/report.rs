@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use super::io::{AttemptId, CallId, EndReason, Event};
-use super::{CallPhase, Engine};
+use super::{AttemptState, CallPhase, Engine};
 use crate::backoff::Backoff;
+use crate::breaker::BreakerState;
 use crate::budget::RetryKind;
-use crate::defaults::UNUSABLE_FOR;
+use crate::defaults::{THROTTLED_ATTEMPTS, UNUSABLE_FOR};
 use crate::limiter::Permit;
 use crate::outcome::{Outcome, OutcomeClass, Spent};
 use crate::policy::EndpointId;
@@ -41,15 +42,18 @@ impl Engine {
             match class {
                 OutcomeClass::Throttled(quota) => {
                     let learned = limiter.refused(now, attempt.started, attempt.tokens, quota);
+                    if let Some(wait) = outcome.retry_after {
+                        limiter.pause(now.saturating_add(wait));
+                    }
                     if let Some((quota, limit)) = learned {
                         self.event(Event::LimitLearned { pool, quota, limit });
                     }
                 }
-                OutcomeClass::Success => limiter.accepted(),
+                OutcomeClass::Success => limiter.accepted(attempt.started),
                 _ => {}
             }
         }
-        self.teach(now, endpoint, attempt.started, class, took);
+        self.teach(now, &attempt, class, took);
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -74,7 +78,8 @@ impl Engine {
     }
 
     /// Breaker, concurrency and service time of the endpoint.
-    fn teach(&mut self, now: Timestamp, id: EndpointId, started: Timestamp, class: OutcomeClass, took: Duration) {
+    fn teach(&mut self, now: Timestamp, attempt: &AttemptState, class: OutcomeClass, took: Duration) {
+        let AttemptState { endpoint: id, started, probe, .. } = *attempt;
         let endpoint = &mut self.endpoints[usize::from(id.0)];
         let before = endpoint.concurrency.limit();
         match class {
@@ -82,11 +87,14 @@ impl Engine {
                 endpoint.concurrency.served(now);
                 endpoint.service_time.observe(took);
             }
+            // An endpoint that does not answer is the breaker's affair; fewer attempts would not bring it back.
             OutcomeClass::Overloaded => endpoint.concurrency.overloaded(now, started),
             _ => endpoint.concurrency.end(),
         }
         let after = endpoint.concurrency.limit();
         let state = match is_failure(class) {
+            // What was sent before the breaker opened is no evidence of its recovery.
+            _ if endpoint.breaker.state() == BreakerState::HalfOpen && !probe => None,
             Some(failed) => endpoint.breaker.record(now, failed, took),
             None => {
                 endpoint.breaker.release();
@@ -138,13 +146,20 @@ impl Engine {
             OutcomeClass::TimedOut | OutcomeClass::ModelError | OutcomeClass::StreamBroken => Some(&retry.other),
         };
         let Some(state) = self.calls.get_mut(&id) else { return };
-        if state.attempts >= retry.max_attempts {
+        let throttled = matches!(class, OutcomeClass::Throttled(_));
+        state.throttled += u32::from(throttled);
+        // Refusals by quota cost no work and each waits for its pool, so a deadline is bound enough for them.
+        let exhausted = match throttled {
+            true => state.call.deadline.is_none() && state.throttled >= THROTTLED_ATTEMPTS,
+            false => state.attempts - state.throttled >= retry.max_attempts,
+        };
+        if exhausted {
             return self.end(now, id, failed);
         }
         state.failed_at = Some(endpoint);
         let delay = match backoff {
-            Some(backoff) => backoff.delay(state.attempts - 1, state.delay, outcome.retry_after, rng),
-            None => outcome.retry_after.unwrap_or(Duration::ZERO),
+            Some(backoff) => backoff.delay(state.attempts - state.throttled - 1, state.delay, outcome.retry_after, rng),
+            None => Duration::ZERO,
         };
         state.delay = delay;
         let kind = if backoff.is_none() { RetryKind::Throttled } else { RetryKind::Other };
@@ -205,7 +220,9 @@ impl Engine {
             }
             let endpoint = &mut self.endpoints[usize::from(attempt.endpoint.0)];
             endpoint.concurrency.end();
-            endpoint.breaker.release();
+            if attempt.probe {
+                endpoint.breaker.release();
+            }
             self.event(Event::LeaseExpired { call: attempt.call, attempt: id });
             if !attempt.abandoned {
                 self.end(now, attempt.call, EndReason::Failed { class: OutcomeClass::TimedOut });

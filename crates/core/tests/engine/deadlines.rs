@@ -30,7 +30,8 @@ fn a_call_that_cannot_start_in_time_is_refused_at_once_and_told_when_it_could() 
 fn a_refused_deadline_names_a_time_that_works_after_a_pause_of_the_pool() {
     let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60, "burst_permille": 1})));
     // Refused by the service: the pool pauses, and calls queue up behind the pause.
-    desk.exchange(0, 10, seconds(1), failed(OutcomeClass::Throttled(Quota::Day)));
+    let refused = failed(OutcomeClass::Throttled(Quota::Requests)).retry_after(seconds(600));
+    desk.exchange(0, 10, seconds(1), refused);
     for id in 1..=10 {
         desk.submit(id, 10);
     }
