@@ -55,7 +55,7 @@ Examples:
   export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:9000
 
 Memory: a fingerprint of each recordId (16 bytes, with the set around it 18 to 36) and the records held at once: at \
-most --max-in-flight of them and 256 MiB of text. Nothing else grows with the input.
+most --max-in-flight of them and 64 MiB of text. Nothing else grows with the input.
 
 `sluicegate --help` lists the exit codes.";
 

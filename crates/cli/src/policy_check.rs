@@ -34,6 +34,11 @@ pub(crate) fn print(bytes: &[u8]) -> Result<Code, Failure> {
     }
 }
 
+/// Writes a line to standard error. A reader that has gone must not end a run.
+pub(crate) fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 fn summary(loaded: &Loaded) -> String {
     let policy = &loaded.policy;
     let mut text = format!("{}: no faults\n\n", loaded.name);

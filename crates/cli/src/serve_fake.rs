@@ -8,7 +8,7 @@ use sluicegate_sim::{Ledger, ServiceConfig};
 
 use crate::args::ServeFakeArgs;
 use crate::exit::{Code, Failure};
-use crate::policy_check::{grouped, print, table};
+use crate::policy_check::{grouped, print, table, tell};
 use crate::{fake, policy_file, service};
 
 /// Serves until Ctrl-C, SIGTERM or the end of its time.
@@ -29,7 +29,7 @@ pub(crate) async fn serve(args: ServeFakeArgs) -> Result<Code, Failure> {
         () = signals.next() => {}
     }
     let ledger = fake.stop().await;
-    eprintln!("{}", books(&config, &ledger));
+    tell(books(&config, &ledger));
     Ok(Code::Done)
 }
 

@@ -12,7 +12,7 @@ use super::stop::Stop;
 use super::summary::Tally;
 use super::writer::ErrorObject;
 use crate::exit::{Code, Failure};
-use crate::policy_check::grouped;
+use crate::policy_check::{grouped, tell};
 use crate::service::{CREDENTIALS_REMEDY, url};
 
 /// The exit code of a run that came to the end of its input.
@@ -65,7 +65,7 @@ pub(crate) fn judge(ended: Ended, context: &Context, config: &SdkConfig, output:
             ))
         }
         Some(Stop::Interrupted) => {
-            eprintln!("interrupted; run the same command again and it goes on from here");
+            tell("interrupted; run the same command again and it goes on from here");
             Ok(Code::Interrupted)
         }
         // The writer's failure has been told above.
@@ -73,11 +73,11 @@ pub(crate) fn judge(ended: Ended, context: &Context, config: &SdkConfig, output:
         None => {
             let errors = ended.tally.failed + ended.tally.failed_before;
             if errors > 0 {
-                eprintln!(
+                tell(format!(
                     "{} records in {} are errors; to send them again, delete their lines and run the same command",
                     grouped(errors),
                     output.display()
-                );
+                ));
             }
             Ok(code(&ended.tally))
         }

@@ -29,7 +29,7 @@ use sluicegate_fake_bedrock::Options;
 
 use crate::args::{InputType, RunArgs};
 use crate::exit::{Code, Failure};
-use crate::policy_check::grouped;
+use crate::policy_check::{grouped, tell};
 use crate::policy_file::{self, Loaded};
 use crate::{fake, service};
 use output::Output;
@@ -78,23 +78,24 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
         options: CallOptions { deadline: args.deadline_ms.map(Duration::from_millis), ..CallOptions::default() },
         max_in_flight: usize::try_from(args.max_in_flight).unwrap_or(usize::MAX).min(capacity),
     });
+    check_model(&context)?;
     scan::open(&context.input)?;
     let (output, found) = Output::open(&args.output)?;
     if found.cut > 0 {
-        eprintln!(
+        tell(format!(
             "note: {}: cut {} bytes of a line that an earlier run could not finish; its record is sent again",
             args.output.display(),
             found.cut
-        );
+        ));
     }
     let scanned = scan::scan(&context.input, &context.reading(), found.done)?;
     if scanned.strangers > 0 {
-        eprintln!(
+        tell(format!(
             "note: {} holds {} records that are not in {}",
             args.output.display(),
             scanned.strangers,
             context.input.display()
-        );
+        ));
     }
     let tally = Tally {
         skipped: scanned.skipped,
@@ -106,7 +107,10 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     let policy = &context.loaded.policy;
     if scanned.todo.is_empty() {
         let stats = stats::Stats::new(0);
-        eprintln!("{}", summary::text(policy, &tally, &stats, &Pools::new(policy), Duration::ZERO).trim());
+        if tally.skipped + tally.faulty == 0 {
+            tell(format!("note: {} holds no records", context.input.display()));
+        }
+        tell(summary::text(policy, &tally, &stats, &Pools::new(policy), Duration::ZERO).trim());
         return Ok(end::code(&tally));
     }
 
@@ -118,7 +122,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
         Some(fake) => service::local(&fake.url()),
         None => service::aws().await?,
     };
-    eprintln!("{}", intent(&context, &tally, fake.is_some()));
+    tell(intent(&context, &tally, fake.is_some()));
     let stats = Shared::new(policy.endpoints().len());
     let client = Client::builder(policy.clone(), &config)
         .observer(stats.observer())
@@ -127,8 +131,20 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     let ended =
         Pump::new(Arc::clone(&context), client, stats.clone(), output, &args.output, tally).run(scanned.todo).await?;
     let text = summary::text(policy, &ended.tally, &stats.lock(), &ended.pools, ended.took);
-    eprint!("{text}");
+    tell(text.trim_end());
     end::judge(ended, &context, &config, &args.output)
+}
+
+/// A wrong `--model` is one mistake, not one on every line.
+fn check_model(context: &Context) -> Result<(), Failure> {
+    let policy = &context.loaded.policy;
+    match context.model.as_deref() {
+        Some(model) if policy.model(model).is_none() => {
+            let what = format!("--model {model}: {} has no endpoint for it", context.loaded.name);
+            Err(Failure::new(Code::Usage, what).remedy(format!("pick one of: {}", policy.models().join(", "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is about to happen, in one line.

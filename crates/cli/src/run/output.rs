@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use super::lines::{self, Next};
 use super::record::{Fingerprint, MOST_LINE_BYTES, fingerprint};
 use crate::exit::{Code, Failure};
+use crate::policy_check::tell;
 
 /// Every line of ours begins like this, so that the rest of a cut one can be told from somebody else's text.
 const START: &[u8] = b"{\"recordId\":";
@@ -57,7 +58,7 @@ impl Output {
                     .remedy("wait for it, or choose another -o"));
             }
             Err(TryLockError::Error(error)) => {
-                eprintln!("note: {name}: cannot be locked ({error}); make sure that no other run writes it");
+                tell(format!("note: {name}: cannot be locked ({error}); make sure that no other run writes it"));
             }
         }
         let (found, whole, unended) = read(&file, path)?;

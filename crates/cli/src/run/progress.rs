@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::clock::Stopwatch;
-use crate::policy_check::grouped;
+use crate::policy_check::{grouped, tell};
 
 /// Without a terminal, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl Progress {
             }
             None => {
                 self.last_line = now;
-                eprintln!("{text}");
+                tell(text);
             }
         }
     }
@@ -101,8 +101,8 @@ impl Progress {
     /// Prints a message above the bar.
     pub(crate) fn say(&self, text: impl Display) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| tell(text)),
+            None => tell(text),
         }
     }
 

@@ -29,8 +29,9 @@ use crate::service::Signals;
 /// So many records are held at least, if the input has them, so that the engine always has one to send. Beyond it, twice
 /// as many as there are attempts out: half of them then wait for their turn. `--max-in-flight` bounds both.
 const LEAST_HELD: usize = 64;
-/// The text of the held records, in bytes, at most (and one record more).
-const MOST_HELD_BYTES: usize = 256 << 20;
+/// The text of the held records, in bytes, at most (and one record more). On its way each byte is in memory up to five
+/// times: as the record, parsed for its size, and as the request.
+const MOST_HELD_BYTES: usize = 64 << 20;
 /// While nothing was ever served, so many attempts without a sign of life end the run.
 const ENOUGH_WITHOUT_A_SIGN: usize = 20;
 /// How often the bar moves and the room for new records is measured anew.

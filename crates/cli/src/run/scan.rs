@@ -9,6 +9,7 @@ use super::lines::{self, Next};
 use super::notes::Notes;
 use super::record::{Fingerprint, MOST_LINE_BYTES, Reading, fingerprint};
 use crate::exit::{Code, Failure};
+use crate::policy_check::tell;
 
 /// What the input holds.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ pub(crate) fn scan(path: &Path, reading: &Reading<'_>, done: HashSet<Fingerprint
                 }
             },
         };
-        faults.add(&path.display(), number, &fault, |text| eprintln!("{text}"));
+        faults.add(&path.display(), number, &fault, tell);
     }
     scanned.faulty = faults.seen();
     scanned.strangers = done.len() as u64;

@@ -62,6 +62,26 @@ fn a_model_is_missing_where_the_policy_has_several() {
 }
 
 #[test]
+fn a_wrong_model_flag_is_told_once() {
+    let fixture = Fixture::new("model-flag");
+    fixture.write("policy.yaml", WIDE);
+    fixture.write("in.jsonl", &records(3));
+    let args = ["run", "in.jsonl", "-o", "out.jsonl", "--policy", "policy.yaml", "--local", "--model", "x"];
+    let (code, _, errors) = fixture.run(&args);
+    assert_eq!(code, 2);
+    assert_eq!(errors, "error: --model x: policy.yaml has no endpoint for it\n  help: pick one of: m\n");
+}
+
+#[test]
+fn an_empty_input_is_noted() {
+    let fixture = Fixture::new("empty");
+    fixture.write("policy.yaml", WIDE);
+    fixture.write("in.jsonl", "\n\n");
+    let (code, errors) = fixture.local();
+    assert_eq!((code, errors.as_str()), (0, "note: in.jsonl holds no records\n0 answered, 0 failed\n"));
+}
+
+#[test]
 fn a_call_larger_than_any_pool_is_an_error_of_its_own() {
     let fixture = Fixture::new("large-call");
     fixture.write("policy.yaml", "pools: {p: {tokens_per_minute: 50_000}}\nendpoints: {e: {model: m, pools: [p]}}");

@@ -73,6 +73,17 @@ fn a_killed_run_goes_on_where_it_was_and_sends_every_record_once() {
 }
 
 #[test]
+fn a_run_does_not_mind_that_nobody_reads_what_it_says() {
+    let fixture = Fixture::new("unread");
+    fixture.write("policy.yaml", WIDE);
+    fixture.write("in.jsonl", &format!("{}x\n", records(3)));
+    let mut running = Running::start(fixture.command(crate::fixture::LOCAL));
+    drop(running.0.stderr.take());
+    assert_eq!(running.0.wait().unwrap().code(), Some(4));
+    assert_eq!(by_id(&fixture.text("out.jsonl")).len(), 3);
+}
+
+#[test]
 fn without_a_policy_the_built_in_sample_holds() {
     let fixture = Fixture::new("builtin");
     fixture.write("in.jsonl", &records(3));
