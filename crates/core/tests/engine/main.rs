@@ -8,6 +8,7 @@ mod failures;
 mod life;
 mod misuse;
 mod overload;
+mod pools;
 mod refusals;
 mod waiting;
 
