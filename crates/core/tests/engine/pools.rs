@@ -71,7 +71,8 @@ fn refuse(desk: &mut Desk, enough: usize) {
         let Some(sent) = desk.sent.get(refused).copied() else { break };
         desk.report(sent.attempt, failed(OutcomeClass::Throttled(Quota::Requests)));
         if desk.end_of(1).is_none() {
-            desk.wake_until(desk.now.saturating_add(seconds(30)));
+            // One request a minute is the least that is learned.
+            desk.wake_until(desk.now.saturating_add(seconds(61)));
         }
     }
 }
