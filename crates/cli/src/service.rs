@@ -45,8 +45,23 @@ pub(crate) async fn aws() -> Result<SdkConfig, Failure> {
     let provider = config.credentials_provider().ok_or_else(|| missing("no provider is set up".to_owned()))?;
     match provider.provide_credentials().await {
         Ok(_) => Ok(config),
-        Err(error) => Err(missing(aws_sdk_bedrockruntime::error::DisplayErrorContext(error).to_string())),
+        Err(error) => Err(missing(causes(&error))),
     }
+}
+
+/// An error and what caused it, without saying anything twice.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// The address that requests for `region` go to.

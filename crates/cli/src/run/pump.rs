@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Context;
 use super::drain::cancel_waiting;
-use super::end::{Trouble, error_object};
+use super::end::{Trouble, error_object, in_words};
 use super::input::{self, Job};
 use super::notes::Notes;
 use super::output::Output;
@@ -220,7 +220,7 @@ impl Pump {
                 _ => dead && !self.alive && self.trouble.as_ref().is_none_or(|it| it.endpoint.is_none()),
             };
             if better {
-                self.trouble = Some(Trouble { endpoint: Some(*endpoint), text: error.to_string() });
+                self.trouble = Some(Trouble { endpoint: Some(*endpoint), text: in_words(error) });
             }
         }
         match meaning {

@@ -40,6 +40,9 @@ pub(crate) fn text(policy: &Policy, tally: &Tally, stats: &Stats, pools: &Pools,
         grouped(stats.refused()),
         percent(stats.refused_permille()),
     ));
+    if stats.service.percentile(50.0).is_none() {
+        return text;
+    }
     text.push_str(&format!("waited for quota {}; served in {}\n\n", spread(&stats.waited), spread(&stats.service)));
     text.push_str(&format!(
         "{}\n\n{}\n",
