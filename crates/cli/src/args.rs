@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Look at policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Send the same calls through four clients side by side, and show what became of them
+    #[command(long_about = crate::compare::ABOUT, after_long_help = crate::compare::AFTER)]
+    Compare(crate::compare::CompareArgs),
     /// Start a fake Bedrock on this machine, for any AWS SDK
     #[command(long_about = help::SERVE_FAKE)]
     ServeFake(ServeFakeArgs),

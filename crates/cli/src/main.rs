@@ -2,6 +2,7 @@
 
 mod args;
 mod clock;
+mod compare;
 mod complete;
 mod exit;
 mod fake;
@@ -34,6 +35,7 @@ fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Run(args) => on_runtime(run::run(args)),
         Command::Policy(PolicyCommand::Check { file }) => policy_check::check(&file),
         Command::Policy(PolicyCommand::Schema) => policy_check::schema(),
+        Command::Compare(args) => on_runtime(compare::compare(args)),
         Command::ServeFake(args) => on_runtime(serve_fake::serve(args)),
         Command::Completions { shell } => complete::print(shell),
     }
