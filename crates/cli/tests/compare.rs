@@ -1,6 +1,8 @@
 //! `compare` from end to end, in small: what it writes hangs together. How well clients do is not judged here, since a
 //! few seconds on a busy machine say nothing about it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
