@@ -349,3 +349,19 @@ async fn the_estimate_of_a_prompt_learns_from_the_usage_that_comes_back() {
     assert!(error(reserved[0]) > 30, "the first guess: {reserved:?}");
     assert!(error(*reserved.last().unwrap()) < 5, "after twenty answers: {reserved:?}");
 }
+
+#[tokio::test]
+async fn calls_can_be_spawned_on_other_threads() {
+    let fake = fake(vec![lane(REGIONS[0]), lane(REGIONS[1])]).await;
+    let client = client(&fake);
+    let body = json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]}).to_string();
+    let converse = client.converse().model_id(MODEL).messages(user("hello")).send();
+    let stream = client.converse_stream().model_id(MODEL).messages(user("hello")).send();
+    let sender = client.clone();
+    let json = async move {
+        sender.send_json(JsonOperation::Converse, MODEL, body.into(), CallOptions::default()).await.map(drop)
+    };
+    assert!(tokio::spawn(converse).await.unwrap().is_ok());
+    assert!(tokio::spawn(stream).await.unwrap().is_ok());
+    assert!(tokio::spawn(json).await.unwrap().is_ok());
+}

@@ -26,6 +26,8 @@ pub const BUDGET_PER_SECOND: u64 = 10;
 pub const BUDGET_CAPACITY: u64 = 100;
 /// Calls that may wait at once.
 pub const QUEUE_CAPACITY: u64 = 10_000;
+/// Waiting that one level of priority is worth, in milliseconds.
+pub const PRIORITY_STEP_MS: u64 = 10_000;
 /// How long an attempt may be out, in milliseconds: longer than the longest generation seen.
 pub const LEASE_MS: u64 = 900_000;
 /// How long a pool stays closed after a refusal that names the day, unless its own count says longer. The service does

@@ -64,12 +64,12 @@ pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind};
 pub use concurrency::AdaptiveConcurrency;
 pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, Phase,
-    Refusal, Standing, WakeReason, Wakeup,
+    Refusal, Standing, TenantId, WakeReason, Wakeup,
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
 pub use policy::{
-    Endpoint, EndpointId, FAULT_CODES, Fault, ModelId, Policy, PolicyError, Pool, PoolId, Queue, Retry, Section,
+    Endpoint, EndpointId, FAULT_CODES, Fault, ModelId, Policy, PolicyError, Pool, PoolId, Queue, Retry, Section, Tenant,
 };
 pub use random::Rng;
 pub use service_time::ServiceTime;

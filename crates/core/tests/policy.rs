@@ -159,7 +159,16 @@ fn what_is_left_out_is_the_named_default() {
     assert_eq!(RetryBudgetConfig::DEFAULT.deposit, BUDGET_RATIO_PERMILLE);
     assert_eq!(policy.breaker(), &BreakerConfig::DEFAULT);
     let capacity = usize::try_from(QUEUE_CAPACITY).expect("it is small");
-    assert_eq!(policy.queue(), &Queue { capacity, deadline: None, lease: Duration::from_millis(LEASE_MS) });
+    assert_eq!(
+        policy.queue(),
+        &Queue {
+            capacity,
+            deadline: None,
+            lease: Duration::from_millis(LEASE_MS),
+            target_wait: None,
+            priority_step: Duration::from_millis(PRIORITY_STEP_MS)
+        }
+    );
     assert_eq!(policy.pools()[0].limits, LimiterConfig::unlimited());
     assert_eq!((policy.residency(), policy.data()), (&[][..], None));
     let endpoint = policy.endpoint(EndpointId(0)).expect("it has one");

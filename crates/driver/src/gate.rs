@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sluicegate::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointId, Engine, Event, Input, InputError, ModelId, Outcome,
-    OutcomeClass, Policy, Refusal, Spent, Timestamp,
+    OutcomeClass, Policy, Refusal, Spent, TenantId, Timestamp,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -24,13 +24,14 @@ pub struct Request {
     tokens: u64,
     within: Option<Duration>,
     priority: u8,
+    tenant: TenantId,
 }
 
 impl Request {
     /// A call to `model` for which the service reserves `tokens` tokens.
     #[must_use]
     pub const fn new(model: ModelId, tokens: u64) -> Self {
-        Self { model, tokens, within: None, priority: 0 }
+        Self { model, tokens, within: None, priority: 0, tenant: TenantId(0) }
     }
 
     /// The same request with a deadline, counted from its submission.
@@ -44,6 +45,13 @@ impl Request {
     #[must_use]
     pub const fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// The same request for a tenant.
+    #[must_use]
+    pub const fn tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = tenant;
         self
     }
 }
@@ -268,14 +276,10 @@ impl Gate {
         let call = CallId(state.next_call);
         state.next_call += 1;
         state.waiting.insert(call, sender);
-        let deadline = request.within.map(|within| self.shared.now().saturating_add(within));
-        let input = Input::Submit(Call {
-            id: call,
-            model: request.model,
-            tokens: request.tokens,
-            deadline,
-            priority: request.priority,
-        });
+        let mut entry =
+            Call::new(call, request.model, request.tokens).priority(request.priority).tenant(request.tenant);
+        entry.deadline = request.within.map(|within| self.shared.now().saturating_add(within));
+        let input = Input::Submit(entry);
         if self.shared.handle(&mut state, input).is_err()
             && let Some(sender) = state.waiting.remove(&call)
         {
@@ -293,11 +297,10 @@ impl Gate {
     ///
     /// # Errors
     /// The call ended without an answer: see [`Ended::reason`].
-    pub async fn run<T, E>(
-        &self,
-        request: Request,
-        mut attempt: impl AsyncFnMut(Attempt) -> (Outcome, Result<T, E>),
-    ) -> Result<T, Ended<E>> {
+    pub async fn run<T, E, F>(&self, request: Request, mut attempt: impl FnMut(Attempt) -> F) -> Result<T, Ended<E>>
+    where
+        F: Future<Output = (Outcome, Result<T, E>)>,
+    {
         let mut ticket = self.submit(request);
         let mut last = None;
         loop {
@@ -312,6 +315,16 @@ impl Gate {
                 }
                 Turn::End(reason) => return Err(Ended { reason, last }),
             }
+        }
+    }
+
+    /// Cancels every call that waits, for a caller that wants to end with what is out.
+    pub fn cancel_waiting(&self) {
+        let mut state = self.shared.lock();
+        let waiting: Vec<CallId> = state.engine.waiting_calls().collect();
+        for call in waiting {
+            // An error means that an earlier cancellation ended it.
+            let _ = self.shared.handle(&mut state, Input::Cancel(call));
         }
     }
 }

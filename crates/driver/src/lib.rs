@@ -17,7 +17,7 @@
 //! let gate = Gate::new(policy);
 //! let request = Request::new(gate.model("claude").ok_or("no such model")?, 1_500).within(Duration::from_secs(20));
 //! let answer: Result<&str, Ended<&str>> = gate
-//!     .run(request, async |attempt| {
+//!     .run(request, |attempt| async move {
 //!         // ... send it to `attempt.endpoint` ...
 //!         let _ = attempt.endpoint;
 //!         (Outcome::success(900), Ok("an answer"))

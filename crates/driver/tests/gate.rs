@@ -21,7 +21,7 @@ fn request(gate: &Gate) -> Request {
 }
 
 async fn answer(gate: &Gate) -> Result<(), EndReason> {
-    let done = gate.run(request(gate), async |_| (Outcome::success(10), Ok::<(), ()>(()))).await;
+    let done = gate.run(request(gate), |_| async { (Outcome::success(10), Ok::<(), ()>(())) }).await;
     done.map_err(|ended| ended.reason)
 }
 
@@ -89,9 +89,9 @@ async fn a_refused_attempt_is_tried_again_and_the_last_error_reaches_the_caller(
     let gate = gate(60);
     let mut attempts = 0;
     let ended = gate
-        .run(request(&gate), async |attempt| {
+        .run(request(&gate), |attempt| {
             attempts = attempt.number;
-            (Outcome::of(OutcomeClass::Unavailable), Err::<(), u32>(attempt.number))
+            async move { (Outcome::of(OutcomeClass::Unavailable), Err::<(), u32>(attempt.number)) }
         })
         .await
         .unwrap_err();
@@ -105,7 +105,7 @@ async fn a_deadline_that_cannot_be_met_is_refused_at_once() {
     answer(&gate).await.unwrap();
     let start = Instant::now();
     let late = request(&gate).within(Duration::from_millis(100));
-    let ended = gate.run(late, async |_| (Outcome::success(1), Ok::<(), ()>(()))).await.unwrap_err();
+    let ended = gate.run(late, |_| async { (Outcome::success(1), Ok::<(), ()>(())) }).await.unwrap_err();
     assert!(matches!(ended.reason, EndReason::Refused { why: Refusal::Deadline, retry_at: Some(_) }));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

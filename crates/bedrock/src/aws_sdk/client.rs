@@ -251,28 +251,33 @@ impl Client {
     }
 
     /// Runs a call whose answer is one message: `send` makes an attempt, `usage` reads what it used.
-    pub(super) async fn drive<T, E>(
+    pub(super) async fn drive<T, E, F>(
         &self,
         plan: &Plan,
         exchange: impl Fn() -> Exchange,
-        send: impl AsyncFn(&SdkClient, &Endpoint) -> Result<T, SdkError<E, HttpResponse>>,
+        send: impl Fn(SdkClient, String) -> F,
         usage: impl Fn(&T, &Exchange) -> Option<Usage>,
     ) -> Result<Answered<T>, Ended<Refusal<E>>>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let attempt = async |Attempt { endpoint: id, number, .. }: Attempt| {
+        let attempt = |Attempt { endpoint: id, number, .. }: Attempt| {
             let (client, endpoint) = self.endpoint(id);
-            let (result, exchange) = exchanging(exchange(), send(client, endpoint)).await;
-            match result {
-                Ok(answer) => {
-                    let usage = usage(&answer, &exchange);
-                    let outcome = self.answered(plan, usage.as_ref());
-                    (outcome, Ok(Answered { answer, exchange, usage, endpoint: id, attempts: number }))
-                }
-                Err(error) => {
-                    let failed = Failed::of(&error);
-                    (failed.outcome, Err(Refusal { error, failed, endpoint: id, attempts: number }))
+            let attempt = exchanging(exchange(), send(client.clone(), endpoint.target.clone()));
+            let usage = &usage;
+            async move {
+                let (result, exchange) = attempt.await;
+                match result {
+                    Ok(answer) => {
+                        let usage = usage(&answer, &exchange);
+                        let outcome = self.answered(plan, usage.as_ref());
+                        (outcome, Ok(Answered { answer, exchange, usage, endpoint: id, attempts: number }))
+                    }
+                    Err(error) => {
+                        let failed = Failed::of(&error);
+                        (failed.outcome, Err(Refusal { error, failed, endpoint: id, attempts: number }))
+                    }
                 }
             }
         };

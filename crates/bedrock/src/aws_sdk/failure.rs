@@ -1,7 +1,7 @@
 //! From the SDK's errors to what the classifier reads.
 
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
-use aws_sdk_bedrockruntime::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use sluicegate::Outcome;
 
 use crate::{Failure, FailureKind, Verdict, classify, retry_after};
@@ -38,7 +38,7 @@ impl Failed {
         // Without credentials the SDK gives up before it sends; that will not mend itself.
         let local = matches!(error, SdkError::ConstructionFailure(_))
             || matches!(error, SdkError::DispatchFailure(failure) if !failure.is_io() && !failure.is_timeout());
-        let shown = text.map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
+        let shown = text.map_or_else(|| chain(error), str::to_owned);
         let code = code.map(str::to_owned).or_else(|| local.then(|| LOCAL_FAILURE.to_owned()));
         let failure = Failure {
             kind: if local { FailureKind::Response } else { kind },
@@ -58,6 +58,11 @@ impl Failed {
 
 /// The name under which a request that the SDK could not even send is classified: it has no usable credentials.
 const LOCAL_FAILURE: &str = "UnrecognizedClientException";
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// `originalStatusCode` of a `ModelErrorException`.
 fn original_status(response: Option<&HttpResponse>) -> Option<u16> {

@@ -124,7 +124,7 @@ impl Client {
                     .drive(
                         &plan,
                         exchange,
-                        async |client, endpoint| client.converse().model_id(&endpoint.target).send().await.map(drop),
+                        |client, target| async move { client.converse().model_id(target).send().await.map(drop) },
                         |(), exchange| usage(&exchange.body, exchange),
                     )
                     .await
@@ -141,10 +141,10 @@ impl Client {
                     .drive(
                         &plan,
                         Exchange::default,
-                        async |client, endpoint| {
-                            let request = client.invoke_model().model_id(&endpoint.target);
+                        |client, target| {
+                            let request = client.invoke_model().model_id(target);
                             let json = "application/json";
-                            request.content_type(json).accept(json).body(Blob::new(body.clone())).send().await
+                            request.content_type(json).accept(json).body(Blob::new(body.clone())).send()
                         },
                         |output, exchange| usage(output.body().as_ref(), exchange),
                     )

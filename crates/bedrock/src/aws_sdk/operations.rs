@@ -1,5 +1,6 @@
 //! The operations, with the SDK's own arguments.
 
+use aws_sdk_bedrockruntime::Client as SdkClient;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::SdkError;
 use aws_sdk_bedrockruntime::operation::converse::builders::ConverseInputBuilder;
@@ -191,8 +192,9 @@ impl Converse {
         );
         let model = input.get_model_id().as_deref();
         let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = async |client: &aws_sdk_bedrockruntime::Client, endpoint: &sluicegate::Endpoint| {
-            input.clone().model_id(&endpoint.target).send_with(client).await
+        let send = |client: SdkClient, target: String| {
+            let input = input.clone().model_id(target);
+            async move { input.send_with(&client).await }
         };
         let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
         let usage = |output: &ConverseOutput, _: &Exchange| {
@@ -226,9 +228,9 @@ impl ConverseStream {
         );
         let model = input.get_model_id().as_deref();
         let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = async |client: &aws_sdk_bedrockruntime::Client, endpoint: &sluicegate::Endpoint| {
-            let output = input.clone().model_id(&endpoint.target).send_with(client).await?;
-            Ok(((), output.stream))
+        let send = |client: SdkClient, target: String| {
+            let input = input.clone().model_id(target);
+            async move { input.send_with(&client).await.map(|output| ((), output.stream)) }
         };
         let ((), stream) = self.client.open(plan, send).await?;
         Ok(ConverseStreamAnswer { stream })
@@ -251,8 +253,9 @@ impl InvokeModel {
         let model = input.get_model_id().as_deref();
         let shape = invoke_shape(input.get_body().as_ref());
         let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = async |client: &aws_sdk_bedrockruntime::Client, endpoint: &sluicegate::Endpoint| {
-            input.clone().model_id(&endpoint.target).send_with(client).await
+        let send = |client: SdkClient, target: String| {
+            let input = input.clone().model_id(target);
+            async move { input.send_with(&client).await }
         };
         let usage = |output: &InvokeModelOutput, exchange: &Exchange| json::usage(output.body().as_ref(), exchange);
         match self.client.drive(&plan, Exchange::default, send, usage).await {
@@ -275,9 +278,12 @@ impl InvokeModelWithResponseStream {
         let model = input.get_model_id().as_deref();
         let shape = invoke_shape(input.get_body().as_ref());
         let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = async |client: &aws_sdk_bedrockruntime::Client, endpoint: &sluicegate::Endpoint| {
-            let output = input.clone().model_id(&endpoint.target).send_with(client).await?;
-            Ok(((output.content_type, output.performance_config_latency, output.service_tier), output.body))
+        let send = |client: SdkClient, target: String| {
+            let input = input.clone().model_id(target);
+            async move {
+                let output = input.send_with(&client).await?;
+                Ok(((output.content_type, output.performance_config_latency, output.service_tier), output.body))
+            }
         };
         let ((content_type, performance_config_latency, service_tier), body) = self.client.open(plan, send).await?;
         Ok(InvokeModelStreamAnswer { body, content_type, performance_config_latency, service_tier })

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use aws_sdk_bedrockruntime::Client as SdkClient;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_bedrockruntime::primitives::event_stream::EventReceiver;
@@ -234,18 +235,16 @@ pub(super) enum OpenError<F, E> {
 
 impl Client {
     /// Opens a stream: attempts are repeated as long as nothing of the answer has come.
-    pub(super) async fn open<H, T, E, F>(
+    pub(super) async fn open<H, T, E, F, O>(
         &self,
         plan: Plan,
-        mut send: impl AsyncFnMut(
-            &aws_sdk_bedrockruntime::Client,
-            &sluicegate::Endpoint,
-        ) -> Result<(H, EventReceiver<T, E>), SdkError<F, HttpResponse>>,
+        send: impl Fn(SdkClient, String) -> O,
     ) -> Result<(H, EventStream<T, E>), SdkError<F, HttpResponse>>
     where
         T: Reading<E>,
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         F: std::error::Error + ProvideErrorMetadata + 'static,
+        O: Future<Output = Result<(H, EventReceiver<T, E>), SdkError<F, HttpResponse>>>,
     {
         let mut ticket = self.submit(&plan);
         let mut last: Option<OpenError<F, E>> = None;
@@ -264,7 +263,7 @@ impl Client {
                 }
             };
             let (client, endpoint) = self.endpoint(attempt.endpoint);
-            let (head, mut receiver) = match send(client, endpoint).await {
+            let (head, mut receiver) = match send(client.clone(), endpoint.target.clone()).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     ticket.report(Failed::of(&error).outcome);

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
+use super::queue::{Entry, Place};
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
 use crate::limiter::Admission;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::random::{Rng, scale};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u128 = 60_000_000;
 
@@ -54,14 +55,15 @@ impl Engine {
         if call.deadline.is_none() {
             call.deadline = self.policy.queue().deadline.and_then(|within| now.checked_add(within));
         }
-        let order = self.next_order;
+        let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
+        let place = (now.as_micros().saturating_add(step), self.next_order);
         self.next_order += 1;
         self.calls.insert(
             call.id,
             CallState {
                 call,
                 submitted: now,
-                order,
+                place,
                 attempts: 0,
                 throttled: 0,
                 phase: CallPhase::Waiting,
@@ -87,11 +89,15 @@ impl Engine {
             Ok(earliest) => earliest,
             Err(refusal) => return Some(refusal),
         };
-        let drain = self.drain_time(call.model);
+        let drain = self.drain_time(call);
         if self.waiting() >= self.policy.queue().capacity {
             return Some((Refusal::QueueFull, Some(earliest.saturating_add(drain))));
         }
         let start = earliest.max(now.saturating_add(drain));
+        let target = self.policy.queue().target_wait;
+        if target.is_some_and(|target| start > now.saturating_add(target)) {
+            return Some((Refusal::TargetWait, Some(start)));
+        }
         let latest = self.latest_start(call, now)?;
         (start > latest).then(|| (Refusal::Deadline, self.retry_at(call, now, earliest)))
     }
@@ -114,17 +120,18 @@ impl Engine {
     /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
     fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
         let latest = self.latest_start(call, submitted)?;
-        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call.model)))
+        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call)))
     }
 
-    /// How long the calls waiting for `model` keep its pools busy, by what they are expected to be settled at.
-    fn drain_time(&self, model: ModelId) -> Duration {
-        let state = self.model(model);
-        let calls = state.waiting.len() as u128;
+    /// How long those who wait before one more call like this keep its pools busy, by what they are expected to be
+    /// settled at.
+    fn drain_time(&self, call: &Call) -> Duration {
+        let state = self.model(call.model);
+        let (calls, tokens) = state.queue.ahead(call.tenant, self.policy.weight(call.tenant));
         if calls == 0 {
             return Duration::ZERO;
         }
-        let tokens = u128::from(state.waiting_tokens) * u128::from(state.spent_permille) / 1_000;
+        let tokens = tokens * u128::from(state.spent_permille) / 1_000;
         let per_minute = |quota: Quota| -> Option<u128> {
             state.pools.iter().map(|pool| self.pools[usize::from(pool.0)].limit(quota).map(u128::from)).sum()
         };
@@ -154,12 +161,15 @@ impl Engine {
     pub(super) fn enqueue(&mut self, id: CallId) {
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.phase = CallPhase::Waiting;
-        let (call, place) = (state.call, state.place());
+        let (call, place) = (state.call, state.place);
         self.watch(id, &call);
-        let model = self.model_mut(call.model);
-        model.waiting.insert(place, id);
-        model.by_deadline.extend(call.deadline.map(|deadline| (deadline, id)));
-        model.waiting_tokens = model.waiting_tokens.saturating_add(call.tokens);
+        let entry = self.entry(&call, place);
+        self.model_mut(call.model).queue.insert(&entry);
+    }
+
+    fn entry(&self, call: &Call, place: Place) -> Entry {
+        let Call { id, tenant, tokens, deadline, .. } = *call;
+        Entry { id, tenant, weight: self.policy.weight(tenant), place, tokens, deadline }
     }
 
     /// Notes from when on a waiting call is too late to be started.
@@ -177,17 +187,14 @@ impl Engine {
     /// Takes a call out of whatever it waits in.
     pub(super) fn unqueue(&mut self, id: CallId) {
         let Some(state) = self.calls.get_mut(&id) else { return };
-        let (call, place, phase) = (state.call, state.place(), state.phase);
+        let (call, place, phase) = (state.call, state.place, state.phase);
         if let Some(at) = state.too_late_at.take() {
             self.deadlines.remove(&(at, id));
         }
         match phase {
             CallPhase::Waiting => {
-                let model = self.model_mut(call.model);
-                if model.waiting.remove(&place).is_some() {
-                    call.deadline.map(|deadline| model.by_deadline.remove(&(deadline, id)));
-                    model.waiting_tokens = model.waiting_tokens.saturating_sub(call.tokens);
-                }
+                let entry = self.entry(&call, place);
+                self.model_mut(call.model).queue.remove(&entry);
             }
             CallPhase::Delayed(at) => {
                 self.delayed.remove(&(at, id));
@@ -257,8 +264,7 @@ impl Engine {
         let mut next = None;
         for endpoint in idle {
             let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
-            let due = (now.saturating_add(allowance), CallId(0));
-            let Some((_, id)) = self.model(model).by_deadline.range(due..).next().copied() else { continue };
+            let Some(id) = self.model(model).queue.due_from(now.saturating_add(allowance)) else { continue };
             let Some(tokens) = self.calls.get(&id).map(|state| state.call.tokens) else { continue };
             match self.start(now, *endpoint, tokens) {
                 Start::Now => {
@@ -276,8 +282,8 @@ impl Engine {
     fn head(&self) -> Option<(ModelId, CallId)> {
         let heads = self.models.iter().enumerate().filter(|(_, model)| !model.blocked);
         let first = heads.filter_map(|(index, model)| {
-            let (place, id) = model.waiting.first_key_value()?;
-            Some((*place, index, *id))
+            let id = model.queue.head()?;
+            Some((self.calls.get(&id)?.place, index, id))
         });
         let (_, index, id) = first.min()?;
         Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), id))
@@ -377,7 +383,8 @@ impl Engine {
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.attempts += 1;
         state.phase = CallPhase::Out(attempt);
-        let (number, tokens, submitted) = (state.attempts, state.call.tokens, state.submitted);
+        let (number, submitted) = (state.attempts, state.submitted);
+        let Call { tokens, tenant, model, .. } = state.call;
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -388,8 +395,10 @@ impl Engine {
         self.leases.insert((expires, attempt));
         self.attempts.insert(
             attempt,
-            AttemptState { call: id, abandoned: false, endpoint, started: now, tokens, expires, probe },
+            AttemptState { call: id, abandoned: false, endpoint, started: now, tokens, expires, probe, tenant },
         );
+        let weight = self.policy.weight(tenant);
+        self.model_mut(model).queue.sent(tenant, weight, tokens);
         self.decisions.push_back(Decision::Send { call: id, attempt, endpoint });
         let waited = now.saturating_since(submitted);
         self.event(Event::Sent { call: id, attempt, endpoint, number, waited, reserved_tokens: tokens });

@@ -59,7 +59,7 @@ pub struct Explanation {
     pub phase: Phase,
     /// Attempts so far.
     pub attempts: u32,
-    /// Calls of the same model before it; `None` unless it is in the queue.
+    /// Calls of the same tenant and model before it; `None` unless it is in the queue.
     pub ahead: Option<usize>,
     /// Every endpoint that residency allows.
     pub endpoints: Vec<EndpointView>,
@@ -70,13 +70,14 @@ impl Engine {
     pub fn explain(&mut self, now: Timestamp, call: CallId) -> Option<Explanation> {
         let now = self.now.max(now);
         let state = self.calls.get(&call)?;
-        let (tokens, model, place, attempts) = (state.call.tokens, state.call.model, state.place(), state.attempts);
+        let (tokens, model, place, attempts) = (state.call.tokens, state.call.model, state.place, state.attempts);
+        let tenant = state.call.tenant;
         let phase = match state.phase {
             CallPhase::Waiting => Phase::Waiting,
             CallPhase::Delayed(at) => Phase::Delayed(at),
             CallPhase::Out(attempt) => Phase::Out(attempt),
         };
-        let ahead = (phase == Phase::Waiting).then(|| self.model(model).waiting.range(..place).count());
+        let ahead = (phase == Phase::Waiting).then(|| self.model(model).queue.before(tenant, place));
         let endpoints = self
             .model(model)
             .endpoints

@@ -19,6 +19,12 @@ pub struct CallId(pub u64);
 #[serde(transparent)]
 pub struct AttemptId(pub u64);
 
+/// Names whom a call is made for; fairness is measured between tenants. The tenants of the policy come first, in the
+/// order of [`Policy::tenants`](crate::Policy::tenants); any other number is a tenant of weight 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub u32);
+
 /// One logical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
@@ -31,16 +37,19 @@ pub struct Call {
     /// When it must have been answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Higher goes first.
+    /// Higher goes first among the calls of its tenant; each level is worth the policy's `priority_step_ms` of waiting.
     #[serde(default)]
     pub priority: u8,
+    /// Whom it is made for.
+    #[serde(default)]
+    pub tenant: TenantId,
 }
 
 impl Call {
-    /// A call for `tokens` tokens without deadline, at priority 0.
+    /// A call for `tokens` tokens without deadline, at priority 0, for tenant 0.
     #[must_use]
     pub const fn new(id: CallId, model: ModelId, tokens: u64) -> Self {
-        Self { id, model, tokens, deadline: None, priority: 0 }
+        Self { id, model, tokens, deadline: None, priority: 0, tenant: TenantId(0) }
     }
 
     /// The same call with a deadline.
@@ -54,6 +63,13 @@ impl Call {
     #[must_use]
     pub const fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// The same call for a tenant.
+    #[must_use]
+    pub const fn tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = tenant;
         self
     }
 }
@@ -136,6 +152,8 @@ pub enum Refusal {
     },
     /// As many calls wait as the policy allows.
     QueueFull,
+    /// It would have to wait longer than the policy's target.
+    TargetWait,
     /// No endpoint for its model is usable.
     NoEndpoint,
 }
@@ -145,6 +163,7 @@ impl core::fmt::Display for Refusal {
         match self {
             Self::Deadline => write!(f, "it could not be answered before its deadline"),
             Self::TooLarge { limit } => write!(f, "it needs more than the {limit} tokens that its quota pools hold"),
+            Self::TargetWait => write!(f, "it would have to wait longer than the policy wants anyone to"),
             Self::QueueFull => write!(f, "as many calls wait as the policy allows"),
             Self::NoEndpoint => write!(f, "no endpoint for its model is usable"),
         }

@@ -3,15 +3,18 @@
 mod dispatch;
 mod explain;
 mod io;
+mod queue;
 mod report;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::time::Duration;
 
 pub use explain::{EndpointView, Explanation, Phase, Standing};
-pub use io::{AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, Refusal, WakeReason, Wakeup};
+pub use io::{
+    AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, Refusal, TenantId, WakeReason, Wakeup,
+};
+use queue::{Place, Queue};
 
 use crate::breaker::Breaker;
 use crate::budget::{MilliTokens, RetryBudget};
@@ -24,14 +27,11 @@ use crate::random::Rng;
 use crate::service_time::ServiceTime;
 use crate::time::Timestamp;
 
-/// Higher priorities first, then in the order of submission.
-type Place = (Reverse<u8>, u64);
-
 #[derive(Debug)]
 struct CallState {
     call: Call,
     submitted: Timestamp,
-    order: u64,
+    place: Place,
     attempts: u32,
     /// Of those, refused by quota.
     throttled: u32,
@@ -45,12 +45,6 @@ struct CallState {
     too_late_at: Option<Timestamp>,
 }
 
-impl CallState {
-    const fn place(&self) -> Place {
-        (Reverse(self.call.priority), self.order)
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CallPhase {
     Waiting,
@@ -61,6 +55,7 @@ enum CallPhase {
 #[derive(Debug)]
 struct AttemptState {
     call: CallId,
+    tenant: TenantId,
     /// The call was cancelled; the report only settles.
     abandoned: bool,
     endpoint: EndpointId,
@@ -85,10 +80,7 @@ struct ModelState {
     endpoints: Vec<EndpointId>,
     /// The pools those endpoints draw on, each once.
     pools: Vec<PoolId>,
-    waiting: BTreeMap<Place, CallId>,
-    /// The waiting calls that have a deadline.
-    by_deadline: BTreeSet<(Timestamp, CallId)>,
-    waiting_tokens: u64,
+    queue: Queue,
     /// Settled over reserved tokens, in thousandths, exponentially weighted.
     spent_permille: u64,
     blocked: bool,
@@ -220,7 +212,12 @@ impl Engine {
     /// Calls that wait: for room, or for a retry to be due.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.models.iter().map(|model| model.waiting.len()).sum::<usize>() + self.delayed.len()
+        self.models.iter().map(|model| model.queue.len()).sum::<usize>() + self.delayed.len()
+    }
+
+    /// The calls that wait, in no particular order.
+    pub fn waiting_calls(&self) -> impl Iterator<Item = CallId> {
+        self.calls.iter().filter(|(_, state)| !matches!(state.phase, CallPhase::Out(_))).map(|(id, _)| *id)
     }
 
     /// Attempts that are out.
@@ -286,14 +283,6 @@ impl ModelState {
                 pools.extend(endpoint.pools.iter().filter(|pool| !pools.contains(*pool)).copied().collect::<Vec<_>>());
             }
         }
-        Self {
-            endpoints,
-            pools,
-            waiting: BTreeMap::new(),
-            by_deadline: BTreeSet::new(),
-            waiting_tokens: 0,
-            spent_permille: 1_000,
-            blocked: false,
-        }
+        Self { endpoints, pools, queue: Queue::default(), spent_permille: 1_000, blocked: false }
     }
 }

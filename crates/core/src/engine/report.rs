@@ -59,6 +59,8 @@ impl Engine {
             Spent::Unknown => attempt.tokens,
             Spent::Nothing | Spent::NeverSent => 0,
         };
+        let model = self.policy.endpoints()[usize::from(endpoint.0)].model;
+        self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, spent_tokens);
         self.event(Event::Settled {
             call: attempt.call,
             attempt: id,
@@ -218,6 +220,8 @@ impl Engine {
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };
                 self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
             }
+            let model = self.policy.endpoints()[usize::from(attempt.endpoint.0)].model;
+            self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
             let endpoint = &mut self.endpoints[usize::from(attempt.endpoint.0)];
             endpoint.concurrency.end();
             if attempt.probe {

@@ -14,6 +14,7 @@ pub use reader::{FAULT_CODES, Fault, Section};
 use crate::backoff::Backoff;
 use crate::breaker::BreakerConfig;
 use crate::budget::RetryBudgetConfig;
+use crate::engine::TenantId;
 use crate::limiter::LimiterConfig;
 
 /// Index of an endpoint in [`Policy::endpoints`].
@@ -76,6 +77,15 @@ pub struct Retry {
     pub budget: RetryBudgetConfig,
 }
 
+/// Somebody between whom and others fairness is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its share beside the others'.
+    pub weight: u32,
+}
+
 /// Bounds on waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -85,6 +95,10 @@ pub struct Queue {
     pub deadline: Option<Duration>,
     /// How long an attempt may be out before its permit is taken back.
     pub lease: Duration,
+    /// A call that would have to wait longer is refused when it comes.
+    pub target_wait: Option<Duration>,
+    /// How much waiting one level of priority is worth.
+    pub priority_step: Duration,
 }
 
 /// A checked policy. Made by [`Policy::parse`]; it cannot hold a value that the engine would have to doubt.
@@ -112,6 +126,7 @@ pub struct Policy {
     retry: Retry,
     breaker: BreakerConfig,
     queue: Queue,
+    tenants: Vec<Tenant>,
     data: Option<Value>,
 }
 
@@ -222,6 +237,25 @@ impl Policy {
     #[must_use]
     pub const fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// The tenants that the policy names, in the order of their names.
+    #[must_use]
+    pub fn tenants(&self) -> &[Tenant] {
+        &self.tenants
+    }
+
+    /// The tenant of this name.
+    #[must_use]
+    pub fn tenant(&self, name: &str) -> Option<TenantId> {
+        let index = self.tenants.iter().position(|tenant| tenant.name == name)?;
+        u32::try_from(index).ok().map(TenantId)
+    }
+
+    /// The weight of a tenant: 1 unless the policy says otherwise.
+    #[must_use]
+    pub fn weight(&self, tenant: TenantId) -> u32 {
+        usize::try_from(tenant.0).ok().and_then(|index| self.tenants.get(index)).map_or(1, |tenant| tenant.weight)
     }
 
     /// What the policy holds for other layers, under `data`.

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Endpoint, Fault, ModelId, Policy, Pool, PoolId, Queue, Retry, Section};
+use super::{Endpoint, Fault, ModelId, Policy, Pool, PoolId, Queue, Retry, Section, Tenant};
 use crate::backoff::{Backoff, Curve};
 use crate::breaker::{BreakerConfig, BreakerWindow};
 use crate::budget::RetryBudgetConfig;
@@ -59,6 +59,10 @@ fn read(top: &mut Section<'_>) -> Policy {
     let retry = top.section("retry", "How calls are tried again.", retry);
     let breaker = top.section("breaker", "When a failing endpoint is taken out.", breaker);
     let queue = top.section("queue", "Bounds on waiting.", queue);
+    let tenants = top.entries("tenants", "Between whom the quota is shared fairly, by name.", |_, tenant| {
+        small(tenant.integer("weight", 1..=1_000, 1, "The tenant's share beside the others'."))
+    });
+    let tenants = tenants.into_iter().map(|(name, weight)| Tenant { name, weight }).collect();
     let data =
         top.opaque("data", "Facts about services that override the built-in ones; each layer reads its own part.");
 
@@ -69,7 +73,7 @@ fn read(top: &mut Section<'_>) -> Policy {
         top.fault("out_of_range", String::new(), format!("more than {MOST_NAMES} endpoints or pools"));
     }
     let (models, endpoints) = resolve(top, written, &pools);
-    let policy = Policy { pools, models, endpoints, residency, retry, breaker, queue, data };
+    let policy = Policy { pools, models, endpoints, residency, retry, breaker, queue, tenants, data };
     check_residency(top, &policy);
     policy
 }
@@ -311,10 +315,25 @@ fn queue(section: &mut Section<'_>) -> Queue {
         Duration::from_millis(LEASE_MS),
         "How long an attempt may be out before its permit is taken back.",
     );
+    let target_wait = section.optional_integer(
+        "target_wait_ms",
+        1..=MOST_MS,
+        "Refuse at once what would have to wait longer, in milliseconds, so that overload is shed early.",
+    );
+    let priority_step = milliseconds(
+        section,
+        "priority_step_ms",
+        0,
+        3_600_000,
+        Duration::from_millis(PRIORITY_STEP_MS),
+        "How much waiting one level of priority is worth, so that low priorities are served in the end.",
+    );
     Queue {
         capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
         deadline: deadline.map(Duration::from_millis),
         lease,
+        target_wait: target_wait.map(Duration::from_millis),
+        priority_step,
     }
 }
 

@@ -5,6 +5,7 @@ mod budget;
 mod deadlines;
 mod explain;
 mod failures;
+mod fairness;
 mod life;
 mod misuse;
 mod overload;

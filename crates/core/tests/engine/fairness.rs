@@ -1,0 +1,147 @@
+//! Sharing between tenants, priorities that age, and overload shed early.
+
+use serde_json::{Value, json};
+use sluicegate::{Call, CallId, EndReason, Input, ModelId, Outcome, Refusal, TenantId};
+
+use super::{Desk, at, seconds, single, with};
+
+/// One slot at a time, so that every choice of who is next can be seen.
+fn one_at_a_time() -> Value {
+    single(&json!({"concurrency": 1}))
+}
+
+fn submit(desk: &mut Desk, id: u64, tokens: u64, tenant: u32, priority: u8) {
+    let call = Call::new(CallId(id), ModelId(0), tokens).tenant(TenantId(tenant)).priority(priority);
+    desk.does(Input::Submit(call));
+}
+
+/// Answers what is out `times` times, each at what `spent` makes of its reservation, and lists the calls.
+fn serve(desk: &mut Desk, times: usize, spent: impl Fn(u64) -> u64) -> Vec<u64> {
+    let first = desk.sent.len() - 1;
+    for _ in 0..times {
+        let sent = desk.last_sent();
+        desk.pass(seconds(1));
+        desk.report(sent.attempt, Outcome::success(spent(sent.call)));
+    }
+    desk.sent[first..first + times].iter().map(|sent| sent.call).collect()
+}
+
+#[test]
+fn two_busy_tenants_share_evenly_whatever_either_submits() {
+    let mut desk = Desk::new(&one_at_a_time());
+    for id in 0..300 {
+        submit(&mut desk, id, 100, 1, 0);
+    }
+    for id in 1_000..1_030 {
+        submit(&mut desk, id, 100, 2, 0);
+    }
+    let served = serve(&mut desk, 60, |_| 100);
+    let light = served.iter().filter(|id| **id >= 1_000).count();
+    assert!((29..=30).contains(&light), "{light} of 60");
+}
+
+#[test]
+fn what_counts_is_what_was_spent_not_what_was_reserved() {
+    let mut desk = Desk::new(&one_at_a_time());
+    for id in 0..200 {
+        submit(&mut desk, id, 100, 1, 0);
+        submit(&mut desk, 1_000 + id, 100, 2, 0);
+    }
+    // The first tenant's answers cost three times as much as the second's.
+    let served = serve(&mut desk, 120, |id| if id < 1_000 { 300 } else { 100 });
+    let dear = served.iter().filter(|id| **id < 1_000).count();
+    assert!((29..=32).contains(&dear), "{dear} of 120 for a quarter of the calls");
+}
+
+#[test]
+fn weights_set_the_shares() {
+    let policy = with(one_at_a_time(), "tenants", json!({"batch": {"weight": 1}, "web": {"weight": 3}}));
+    let mut desk = Desk::new(&policy);
+    for id in 0..200 {
+        submit(&mut desk, id, 100, 0, 0);
+        submit(&mut desk, 1_000 + id, 100, 1, 0);
+    }
+    let served = serve(&mut desk, 100, |_| 100);
+    let web = served.iter().filter(|id| **id >= 1_000).count();
+    assert!((74..=76).contains(&web), "{web} of 100 at weight 3 beside 1");
+}
+
+#[test]
+fn the_service_of_two_busy_tenants_never_drifts_apart_by_more_than_their_largest_calls() {
+    let mut desk = Desk::new(&one_at_a_time());
+    let size = |id: u64| 10 + id * 7_919 % 500;
+    for id in 0..400 {
+        submit(&mut desk, id, size(id), 1, 0);
+        submit(&mut desk, 1_000 + id, size(1_000 + id), 2, 0);
+    }
+    let (mut first, mut second) = (0_i64, 0_i64);
+    for id in serve(&mut desk, 600, size) {
+        let spent = i64::try_from(size(id)).unwrap();
+        *(if id < 1_000 { &mut first } else { &mut second }) += spent;
+        assert!((first - second).abs() <= 2 * 510, "{first} beside {second}");
+    }
+}
+
+#[test]
+fn a_tenant_that_was_idle_is_owed_nothing() {
+    let mut desk = Desk::new(&one_at_a_time());
+    for id in 0..300 {
+        submit(&mut desk, id, 100, 1, 0);
+    }
+    serve(&mut desk, 100, |_| 100);
+    for id in 1_000..1_100 {
+        submit(&mut desk, id, 100, 2, 0);
+    }
+    let served = serve(&mut desk, 40, |_| 100);
+    let late = served.iter().filter(|id| **id >= 1_000).count();
+    assert!((19..=21).contains(&late), "{late} of 40 after the other had 100");
+}
+
+#[test]
+fn a_light_tenant_is_not_refused_because_a_heavy_one_waits() {
+    let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60})));
+    for id in 0..600 {
+        submit(&mut desk, id, 10, 1, 0);
+    }
+    let light =
+        Call::new(CallId(1_000), ModelId(0), 10).tenant(TenantId(2)).deadline(desk.now.saturating_add(seconds(10)));
+    desk.does(Input::Submit(light));
+    desk.wake_until(at(10_000));
+    assert_eq!(desk.attempts(1_000).len(), 1, "{:?}", desk.end_of(1_000));
+    let heavy =
+        Call::new(CallId(1_001), ModelId(0), 10).tenant(TenantId(1)).deadline(desk.now.saturating_add(seconds(10)));
+    desk.does(Input::Submit(heavy));
+    assert!(matches!(desk.end_of(1_001), Some(EndReason::Refused { why: Refusal::Deadline, .. })));
+}
+
+#[test]
+fn a_low_priority_ages_into_its_turn() {
+    let policy = with(one_at_a_time(), "queue", json!({"priority_step_ms": 10_000}));
+    let mut desk = Desk::new(&policy);
+    submit(&mut desk, 0, 10, 0, 1);
+    submit(&mut desk, 1, 10, 0, 0);
+    for id in 2..100 {
+        let sent = desk.last_sent();
+        desk.pass(seconds(1));
+        submit(&mut desk, id, 10, 0, 1);
+        desk.report(sent.attempt, Outcome::success(10));
+    }
+    let sent = desk.attempts(1)[0].at;
+    assert!((at(9_000)..=at(12_000)).contains(&sent), "one level is worth ten seconds: {sent:?}");
+}
+
+#[test]
+fn with_a_target_wait_overload_is_shed_when_it_comes() {
+    let policy = single(&json!({"requests_per_minute": 60}));
+    let mut desk = Desk::new(&with(policy, "queue", json!({"target_wait_ms": 2_000})));
+    for id in 0..20 {
+        desk.submit_within(id, 10, seconds(60));
+    }
+    let refused = |desk: &Desk| {
+        let target = |id: &u64| matches!(desk.end_of(*id), Some(EndReason::Refused { why: Refusal::TargetWait, .. }));
+        (0..20).filter(target).count()
+    };
+    assert!(refused(&desk) >= 15, "{} of 20", refused(&desk));
+    desk.wake_until(at(3_000));
+    assert_eq!(desk.sent.len() + refused(&desk), 20, "all others went out within the target");
+}
