@@ -97,17 +97,10 @@ pub(crate) fn in_words(error: &CallError) -> String {
         CallError::Failed { code, status, message, .. } => {
             let status = status.map_or_else(String::new, |status| format!(" ({status})"));
             let code = code.as_ref().map_or_else(String::new, |code| format!("{code}{status}: "));
-            format!("{code}{}", plain(message))
+            format!("{code}{message}")
         }
         other => other.to_string(),
     }
-}
-
-/// The SDK's errors say everything twice, the second time as Rust's debug text.
-fn plain(message: &str) -> &str {
-    const DEBUG: [&str; 4] = [" (DispatchFailure(", " (TimeoutError(", " (ConstructionFailure(", " (ResponseError("];
-    let end = DEBUG.iter().filter_map(|start| message.find(start)).min();
-    end.and_then(|end| message.get(..end)).unwrap_or(message)
 }
 
 /// An unanswered call as the output tells it.
@@ -125,7 +118,7 @@ pub(crate) fn error_object(context: &Context, error: &CallError) -> ErrorObject 
         CallError::UnknownModel(_) => ("UnknownModel".to_owned(), None, 0),
     };
     let error_message = match error {
-        CallError::Failed { reason: EndReason::Failed { .. }, message, .. } => plain(message).to_owned(),
+        CallError::Failed { reason: EndReason::Failed { .. }, message, .. } => message.clone(),
         CallError::NotSent { reason: EndReason::Refused { why: Refusal::TooLarge { limit }, .. } } => format!(
             "larger than any quota pool of its model: it needs more than the {limit} tokens that the largest holds; \
              lower its maxTokens, shorten it, or raise the pool's limit"
@@ -141,21 +134,9 @@ const fn word(reason: &EndReason) -> &'static str {
         EndReason::Refused { why: Refusal::TooLarge { .. }, .. } => "TooLarge",
         EndReason::Refused { why: Refusal::Deadline, .. } | EndReason::Expired => "DeadlineExceeded",
         EndReason::Refused { why: Refusal::QueueFull, .. } => "QueueFull",
+        EndReason::Refused { why: Refusal::TargetWait, .. } => "TargetWait",
         EndReason::Refused { why: Refusal::NoEndpoint, .. } => "NoEndpoint",
         EndReason::Cancelled => "Cancelled",
         EndReason::Answered | EndReason::Failed { .. } => "Failed",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn debug_texts_are_left_out() {
-        let text =
-            "dispatch failure: io error: refused (os error 111) (DispatchFailure(DispatchFailure { source: x }))";
-        assert_eq!(plain(text), "dispatch failure: io error: refused (os error 111)");
-        assert_eq!(plain("The model is busy (really)."), "The model is busy (really).");
     }
 }

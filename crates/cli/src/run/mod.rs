@@ -4,7 +4,6 @@
 //! fingerprint and nothing else. The second streams: a thread reads, a bounded number of calls is held, one writer
 //! appends whole lines.
 
-mod drain;
 mod end;
 mod input;
 mod lines;

@@ -11,7 +11,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::Context;
-use super::drain::cancel_waiting;
 use super::end::{Trouble, error_object, in_words};
 use super::input::{self, Job};
 use super::notes::Notes;
@@ -70,7 +69,6 @@ pub(crate) struct Pump {
     progress: Progress,
     tasks: JoinSet<Finished>,
     held_bytes: usize,
-    submitted: u64,
     tally: Tally,
     errors: Notes,
     /// Whether any call was served.
@@ -101,7 +99,6 @@ impl Pump {
             progress: Progress::start(tally.left, tally.skipped),
             tasks: JoinSet::new(),
             held_bytes: 0,
-            submitted: 0,
             tally,
             errors: Notes::new("failed records"),
             alive: false,
@@ -163,13 +160,10 @@ impl Pump {
     }
 
     fn submit(&mut self, job: Job) {
-        self.submitted += 1;
         self.held_bytes += job.model_input.len();
         let client = self.client.clone();
         let options = self.context.options;
-        // The adapter's futures hold closures that rustc cannot prove `Send` for all lifetimes, so calls stay on the thread
-        // of the run; sockets and the fake have the others.
-        self.tasks.spawn_local(async move {
+        self.tasks.spawn(async move {
             let body = job.model_input.clone().into_bytes();
             let result = client.send_json(job.operation, &job.model, body, options).await;
             (job, result)
@@ -291,7 +285,7 @@ impl Pump {
             Some(earlier) => earlier.or(stop),
             None => stop,
         });
-        cancel_waiting(self.client.gate(), self.submitted, &self.stats);
+        self.client.gate().cancel_waiting();
     }
 
     fn tick(&mut self, ticks: u64) {
@@ -304,7 +298,7 @@ impl Pump {
         self.progress.show(Figures { ended, in_flight, waiting, refused_permille });
         if self.stop.is_some() {
             // A failed attempt may have gone back to waiting.
-            cancel_waiting(self.client.gate(), self.submitted, &self.stats);
+            self.client.gate().cancel_waiting();
             self.idle_ticks = if in_flight == 0 { self.idle_ticks + 1 } else { 0 };
             if self.idle_ticks >= TICKS_TO_DRAIN {
                 self.tasks.abort_all();

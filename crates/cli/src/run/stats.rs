@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use sluicegate::{CallId, Event, OutcomeClass};
+use sluicegate::{Event, OutcomeClass};
 use sluicegate_driver::Observer;
 
 /// Longer times are counted as this one.
@@ -157,36 +157,18 @@ impl Stats {
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     stats: Arc<Mutex<Stats>>,
-    /// Events that are not counted yet, while some are to be left out.
-    held: Arc<Mutex<Option<Vec<Event>>>>,
 }
 
 impl Shared {
     /// Nothing yet, at so many endpoints.
     pub(crate) fn new(endpoints: usize) -> Self {
-        Self { stats: Arc::new(Mutex::new(Stats::new(endpoints))), held: Arc::default() }
+        Self { stats: Arc::new(Mutex::new(Stats::new(endpoints))) }
     }
 
     /// What to give to the engine.
     pub(crate) fn observer(&self) -> Observer {
         let shared = self.clone();
-        Box::new(move |_, event| match &mut *lock(&shared.held) {
-            Some(held) => held.push(*event),
-            None => shared.lock().count(event),
-        })
-    }
-
-    /// Does something with a call, whose events do not count.
-    pub(crate) fn leave_out(&self, act: impl FnOnce() -> CallId) {
-        lock(&self.held).replace(Vec::new());
-        let ours = act();
-        let held = lock(&self.held).take();
-        for event in held.iter().flatten() {
-            match event {
-                Event::Sent { call, .. } | Event::Settled { call, .. } if *call == ours => {}
-                event => self.lock().count(event),
-            }
-        }
+        Box::new(move |_, event| shared.lock().count(event))
     }
 
     /// The sums as of now.
@@ -202,7 +184,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use sluicegate::{AttemptId, EndpointId};
+    use sluicegate::{AttemptId, CallId, EndpointId};
 
     use super::*;
 
@@ -239,29 +221,6 @@ mod tests {
         assert_eq!((stats.endpoints[1].answered, stats.endpoints[1].tokens), (1, 7));
         assert_eq!(stats.waited.percentile(99.0), Some(Duration::from_millis(250)));
         assert_eq!(stats.endpoints[0].service.percentile(50.0), None);
-    }
-
-    #[test]
-    fn events_of_a_call_can_be_left_out() {
-        let shared = Shared::new(1);
-        let mut observer = shared.observer();
-        let other = Event::Sent {
-            call: CallId(7),
-            attempt: AttemptId(1),
-            endpoint: EndpointId(0),
-            number: 1,
-            waited: Duration::ZERO,
-            reserved_tokens: 1,
-        };
-        shared.leave_out(|| {
-            for event in [other, sent(0, 1)] {
-                observer(sluicegate::Timestamp::ZERO, &event);
-            }
-            CallId(7)
-        });
-        assert_eq!(shared.lock().attempts(), 1);
-        observer(sluicegate::Timestamp::ZERO, &other);
-        assert_eq!(shared.lock().attempts(), 2);
     }
 
     #[test]
