@@ -226,7 +226,7 @@ pub(crate) async fn drive(
         open.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
         open.calls.fetch_add(1, Ordering::Relaxed);
         let (caller, open) = (Arc::clone(&caller), Arc::clone(&open.calls));
-        calls.spawn_local(async move {
+        calls.spawn(async move {
             caller.call(index, arrival, at + deadline).await;
             open.fetch_sub(1, Ordering::Relaxed);
         });

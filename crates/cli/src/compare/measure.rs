@@ -6,6 +6,7 @@ use sluicegate_sim::{Ledger, Second, Sorted, Summary};
 
 use super::clients::{Kind, tag};
 use super::scenario::{Oracle, REGIONS, Scenario};
+use crate::policy_check::grouped;
 
 /// The least share of the oracle's answers that sluicegate promises.
 const LEAST_GOODPUT: f64 = 0.95;
@@ -142,7 +143,7 @@ pub(crate) fn judge(clients: &[Measured], oracle: &Oracle) -> Vec<Criterion> {
     let mut criteria = vec![
         Criterion {
             promise: format!("answers at least {LEAST_GOODPUT} of what the oracle answers in time"),
-            measured: format!("{goodput:.3} ({} of {})", ours.summary.in_time, oracle.in_time),
+            measured: format!("{goodput:.3} ({} of {})", grouped(ours.summary.in_time), grouped(oracle.in_time)),
             holds: goodput >= LEAST_GOODPUT,
         },
         Criterion {
@@ -154,7 +155,7 @@ pub(crate) fn judge(clients: &[Measured], oracle: &Oracle) -> Vec<Criterion> {
     let others = clients.iter().filter(|client| client.kind != Kind::Sluicegate);
     criteria.extend(others.map(|other| Criterion {
         promise: format!("answers more in time than {}", other.kind.name()),
-        measured: format!("{} against {}", ours.summary.in_time, other.summary.in_time),
+        measured: format!("{} against {}", grouped(ours.summary.in_time), grouped(other.summary.in_time)),
         holds: ours.summary.in_time > other.summary.in_time,
     }));
     criteria

@@ -98,9 +98,7 @@ impl Lane {
         let origin = Instant::now() - Duration::from_micros(fake.now().as_micros());
         let late = Arc::new(Mutex::new(Vec::with_capacity(arrivals.len())));
         let books = clients::Open { calls: Arc::clone(&open), late: Arc::clone(&late) };
-        // On this thread, since the SDK's futures behind a gate are not provably `Send`.
-        let calls =
-            tokio::task::spawn_local(clients::drive(Arc::clone(&caller), arrivals, origin, scenario.deadline(), books));
+        let calls = tokio::spawn(clients::drive(Arc::clone(&caller), arrivals, origin, scenario.deadline(), books));
         Ok(Self { kind, fake, caller, open, late, calls })
     }
 

@@ -24,11 +24,15 @@ const TROUBLE: RGBColor = RGBColor(0xFB, 0xE9, 0xD8);
 /// The oracle; `--quiet`.
 const QUIET: RGBColor = RGBColor(0x8A, 0x8A, 0x85);
 /// Seconds over which rates are averaged.
-pub(crate) const SMOOTH: usize = 5;
-/// Font sizes as plotters counts them; 1.24 times those of the page.
-const TEXT: i32 = 16;
+pub(crate) const SMOOTH: usize = 7;
+/// Steps to a pixel of the page: plotters draws on whole ones, which alone would make stairs of slopes.
+const FINE: i32 = 4;
+/// Font size as plotters counts it: 1.24 times that of the page.
+const TEXT: i32 = 16 * FINE;
+/// How the lines of the Regions differ: by an opacity, for which the style sheet has a dash, and how a label shows it.
+const REGION_STYLES: [(f64, &str); 3] = [(1.0, "—"), (0.9, "- -"), (0.8, "···")];
 /// Height of a row above a plot that names the phases.
-const HEAD: i32 = 17;
+const HEAD: i32 = 17 * FINE;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -75,7 +79,7 @@ pub(crate) fn goodput(
     clients: &[Measured],
     width: u32,
 ) -> Result<String, Failure> {
-    let mut lines = vec![Line::new(smooth(&oracle.by_second), QUIET, 2, "oracle".to_owned())];
+    let mut lines = vec![Line { filled: true, ..Line::new(smooth(&oracle.by_second), QUIET, 1, "oracle".to_owned()) }];
     lines.extend(clients.iter().map(|client| {
         let width = if client.kind == Kind::Sluicegate { 3 } else { 2 };
         let points = smooth(&client.per_second(|row| row.in_time));
@@ -103,13 +107,14 @@ pub(crate) fn most_refusals(clients: &[Measured]) -> f64 {
 
 /// What is left of the request quota in each Region, for one client.
 pub(crate) fn quota(scenario: &Scenario, client: &Measured) -> Result<String, Failure> {
-    let lines = client.seconds.iter().zip(&client.regions).zip([1.0, 0.7, 0.45]).map(|((rows, region), opacity)| {
-        let level = |row: &Second| row.requests_permille.map(|permille| permille.max(0) as f64 / 10.0);
-        let point = |(second, row): (usize, &Second)| Some((second as f64 + 1.0, level(row)?));
-        let points = rows.iter().enumerate().filter_map(point).collect();
-        Line { opacity, ..Line::new(points, colour(client.kind), 2, region.region.clone()) }
-    });
-    let sheet = Sheet { size: (440, 200), right: 78, alt: "requests left of the minute's quota, by Region" };
+    let lines =
+        client.seconds.iter().zip(&client.regions).zip(REGION_STYLES).map(|((rows, region), (opacity, dash))| {
+            let level = |row: &Second| row.requests_permille.map(|permille| permille.max(0) as f64 / 10.0);
+            let point = |(second, row): (usize, &Second)| Some((second as f64 + 1.0, level(row)?));
+            let points = rows.iter().enumerate().filter_map(point).collect();
+            Line { opacity, ..Line::new(points, colour(client.kind), 2, format!("{dash} {}", region.region)) }
+        });
+    let sheet = Sheet { size: (440, 200), right: 104, alt: "requests left of the minute's quota, by Region" };
     timeline(&sheet, scenario, 100.0, &|value| format!("{value:.0} %"), &lines.collect::<Vec<_>>())
 }
 
@@ -124,10 +129,10 @@ pub(crate) fn waits(scenario: &Scenario, oracle: &Oracle, clients: &[Measured], 
     let sheet = Sheet { size: (width, 320), right: 130, alt: "share of calls admitted within a time of their arrival" };
     svg(&sheet, |area| {
         let mut chart = ChartBuilder::on(area)
-            .margin_top(10)
-            .margin_right(sheet.right)
-            .x_label_area_size(30)
-            .y_label_area_size(48)
+            .margin_top(10 * FINE)
+            .margin_right(sheet.right * FINE)
+            .x_label_area_size(30 * FINE)
+            .y_label_area_size(54 * FINE)
             .build_cartesian_2d(0.0..end, 0.0..100.0)?;
         mesh(&mut chart, sheet.size.0, &|value| format!("{value:.0} s"), &|value| format!("{value:.0} %"))?;
         draw(area, &mut chart, &lines)
@@ -161,9 +166,9 @@ fn timeline(
     svg(sheet, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin_top(if staggered { 2 * HEAD } else { HEAD })
-            .margin_right(sheet.right)
-            .x_label_area_size(30)
-            .y_label_area_size(48)
+            .margin_right(sheet.right * FINE)
+            .x_label_area_size(30 * FINE)
+            .y_label_area_size(54 * FINE)
             .build_cartesian_2d(0.0..end, 0.0..top)?;
         for phase in &scenario.phases {
             let (from, to) = (phase.from as f64, phase.to as f64);
@@ -180,8 +185,8 @@ fn timeline(
         for (row, phase) in scenario.phases.iter().enumerate() {
             let middle = (phase.from + phase.to) as f64 / 2.0;
             let (x, y) = chart.backend_coord(&(middle, top));
-            let y = y - 4 - if staggered && row % 2 == 1 { HEAD } else { 0 };
-            let style = text(TEXT - 1, if phase.measured { &INK } else { &QUIET });
+            let y = y - 4 * FINE - if staggered && row % 2 == 1 { HEAD } else { 0 };
+            let style = text(TEXT - FINE, if phase.measured { &INK } else { &QUIET });
             area.draw_text(phase.name, &style.pos(Pos::new(HPos::Center, VPos::Bottom)), (x, y))?;
         }
         Ok(())
@@ -191,7 +196,9 @@ fn timeline(
 fn svg(sheet: &Sheet<'_>, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, Failure> {
     let mut text = String::new();
     let drawn = {
-        let area = SVGBackend::with_string(&mut text, sheet.size).into_drawing_area();
+        let fine = FINE.unsigned_abs();
+        let size = (sheet.size.0 * fine, sheet.size.1 * fine);
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         draw(&area).and_then(|()| area.present())
     };
     drawn.map_err(|error| Failure::new(Code::Unexpected, format!("a plot: {error}")))?;
@@ -203,12 +210,14 @@ fn text(size: i32, colour: &RGBColor) -> TextStyle<'_> {
 }
 
 fn mesh(chart: &mut Chart<'_, '_>, width: u32, x: &dyn Fn(&f64) -> String, y: &dyn Fn(&f64) -> String) -> Drawn {
+    let fine = FINE.unsigned_abs();
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
+        .bold_line_style(GRID.stroke_width(fine))
+        .axis_style(INK.stroke_width(fine))
+        .set_all_tick_mark_size(4 * FINE)
         .x_labels(if width > 600 { 10 } else { 5 })
         .y_labels(5)
         .x_label_formatter(&x)
@@ -220,9 +229,9 @@ fn mesh(chart: &mut Chart<'_, '_>, width: u32, x: &dyn Fn(&f64) -> String, y: &d
 
 fn draw(area: &Area<'_>, chart: &mut Chart<'_, '_>, lines: &[Line]) -> Drawn {
     for line in lines {
-        let style = line.colour.mix(line.opacity).stroke_width(line.width);
+        let style = line.colour.mix(line.opacity).stroke_width(line.width * FINE.unsigned_abs());
         if line.filled {
-            let fill = line.colour.mix(0.25);
+            let fill = line.colour.mix(0.22);
             chart.draw_series(AreaSeries::new(line.points.iter().copied(), 0.0, fill).border_style(style))?;
         } else {
             chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?;
@@ -241,7 +250,7 @@ fn draw(area: &Area<'_>, chart: &mut Chart<'_, '_>, lines: &[Line]) -> Drawn {
     let places = apart(&labels.iter().map(|(y, ..)| *y).collect::<Vec<_>>(), range.end.max(bottom));
     for ((_, x, line), y) in labels.iter().zip(places) {
         let style = text(TEXT, &line.colour).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw_text(&line.label, &style, (x + 6, y))?;
+        area.draw_text(&line.label, &style, (x + 6 * FINE, y))?;
     }
     Ok(())
 }
@@ -281,14 +290,14 @@ mod tests {
 
     #[test]
     fn labels_keep_a_line_apart_and_above_the_bottom() {
-        assert_eq!(apart(&[10, 11, 100], 200), [10, 26, 100]);
-        assert_eq!(apart(&[190, 195, 198], 200), [168, 184, 200]);
+        assert_eq!(apart(&[10, 11, 400], 800), [10, 10 + TEXT, 400]);
+        assert_eq!(apart(&[780, 790, 795], 800), [800 - 2 * TEXT, 800 - TEXT, 800]);
         assert_eq!(apart(&[], 200), [0; 0]);
     }
 
     #[test]
     fn rates_are_means_over_what_there_is() {
         let means: Vec<f64> = smooth(&[10, 0, 0, 0, 0, 0]).iter().map(|point| point.1).collect();
-        assert_eq!(means, [10.0 / 3.0, 2.5, 2.0, 0.0, 0.0, 0.0]);
+        assert_eq!(means, [2.5, 2.0, 10.0 / 6.0, 10.0 / 6.0, 0.0, 0.0]);
     }
 }

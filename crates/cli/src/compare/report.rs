@@ -52,7 +52,7 @@ fn headline(result: &Result<'_>) -> String {
     let others = result.clients.iter().filter(|client| client.kind != Kind::Sluicegate);
     let next = others.max_by_key(|client| client.summary.in_time);
     let next = next.map_or_else(String::new, |next| {
-        format!("; the next best client, {}, answered {}", next.kind.name(), whole(next.goodput(result.oracle)))
+        format!("; the best of the others, {}, answered {}", next.kind.name(), whole(next.goodput(result.oracle)))
     });
     format!("sluicegate answered {} of what an oracle could answer in time{next}", whole(ours.goodput(result.oracle)))
 }
@@ -122,7 +122,8 @@ fn answers(result: &Result<'_>) -> std::result::Result<String, Failure> {
     let plot = |width| plots::goodput(result.scenario, result.oracle, result.clients, width);
     Ok(format!(
         "<h2>Calls answered in time, per second</h2>\n<p class=\"note\">By the second in which the answer was complete, \
-         averaged over {} s. The grey line is the oracle.</p>\n{}",
+         averaged over {} s. The grey area is what the oracle \
+         answers.</p>\n{}",
         plots::SMOOTH,
         both(&plot(WIDE)?, &plot(NARROW)?)
     ))
