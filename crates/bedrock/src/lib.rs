@@ -76,3 +76,8 @@ pub use request::{Operation, estimate_request};
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use shape::{DOCUMENT_BYTES_PER_PAGE, DOCUMENT_TOKENS_PER_PAGE, MEDIA_TOKENS, RequestShape};
 pub use usage::{usage_from_body, usage_from_headers};
+
+/// Compiles the README's example.
+#[cfg(all(doctest, feature = "aws-sdk"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

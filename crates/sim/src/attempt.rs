@@ -53,7 +53,8 @@ pub enum Reply {
     Reset,
 }
 
-/// An attempt that is being worked on. Its caller owes a [`Service::finish`] or a [`Service::abandon`].
+/// An attempt that is being worked on. Its caller owes a [`Service::finish`](crate::Service::finish) or a
+/// [`Service::abandon`](crate::Service::abandon).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// What to finish or to abandon.
