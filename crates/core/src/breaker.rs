@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::random::{Rng, scale};
+use crate::time::{Timestamp, micros};
 
 /// Over what the failure rate is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,9 +18,25 @@ pub enum BreakerWindow {
     Seconds(u32),
 }
 
+/// What a [`Breaker`] does with what it measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerMode {
+    /// Opens, probes and closes.
+    Enabled,
+    /// Measures nothing and lets everything pass.
+    Disabled,
+    /// Measures and lets everything pass.
+    MetricsOnly,
+    /// Lets nothing pass, for an operator who wants an endpoint out.
+    ForcedOpen,
+}
+
 /// The parameters of a [`Breaker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BreakerConfig {
+    /// What it does with what it measures.
+    pub mode: BreakerMode,
     /// Opens when at least this share of the attempts failed, in per cent (1 to 100).
     pub failure_rate_percent: u32,
     /// Opens when at least this share of the attempts took [`slow_after`](Self::slow_after) or longer, in per cent.
@@ -32,15 +49,20 @@ pub struct BreakerConfig {
     pub minimum_attempts: u32,
     /// How long it stays open the first time; doubles with each opening that follows a failed probe.
     pub open_for: Duration,
-    /// The longest it stays open.
+    /// The longest it stays open, before jitter.
     pub open_at_most: Duration,
+    /// How much longer it may stay open, drawn uniformly up to this many thousandths, so that many processes do not
+    /// probe at one moment.
+    pub open_jitter_permille: u32,
     /// How many probes a half-open breaker lets through; their rates decide.
     pub probes: u32,
 }
 
 impl BreakerConfig {
-    /// Half of at least 20 attempts in 20 seconds failed: shut out for 2 s, doubling up to 60 s, three probes.
+    /// Half of at least 20 attempts in 20 seconds failed: shut out for 2 s, doubling up to 60 s, with a tenth of jitter;
+    /// three probes.
     pub const DEFAULT: Self = Self {
+        mode: BreakerMode::Enabled,
         failure_rate_percent: 50,
         slow_rate_percent: 100,
         slow_after: None,
@@ -48,6 +70,7 @@ impl BreakerConfig {
         minimum_attempts: 20,
         open_for: Duration::from_secs(2),
         open_at_most: Duration::from_secs(60),
+        open_jitter_permille: 100,
         probes: 3,
     };
 }
@@ -110,9 +133,10 @@ impl Tally {
 ///
 /// let now = Timestamp::ZERO;
 /// let mut breaker = Breaker::new(BreakerConfig { minimum_attempts: 2, ..BreakerConfig::DEFAULT });
+/// let mut rng = sluicegate::random::Draws::new(&[]); // draws 0: no jitter
 /// for _ in 0..2 {
 ///     assert_eq!(breaker.acquire(now), BreakerVerdict::Pass);
-///     breaker.record(now, true, Duration::from_millis(5));
+///     breaker.record(now, true, Duration::from_millis(5), &mut rng);
 /// }
 /// let reopens = now.saturating_add(Duration::from_secs(2));
 /// assert_eq!(breaker.acquire(now), BreakerVerdict::OpenUntil(reopens));
@@ -154,6 +178,11 @@ impl Breaker {
     /// Whether an attempt could pass, without letting it.
     #[must_use]
     pub fn check(&self, now: Timestamp) -> BreakerVerdict {
+        match self.config.mode {
+            BreakerMode::Enabled => {}
+            BreakerMode::Disabled | BreakerMode::MetricsOnly => return BreakerVerdict::Pass,
+            BreakerMode::ForcedOpen => return BreakerVerdict::OpenUntil(Timestamp::MAX),
+        }
         match self.state {
             BreakerState::Closed => BreakerVerdict::Pass,
             BreakerState::Open if now < self.open_until => BreakerVerdict::OpenUntil(self.open_until),
@@ -187,16 +216,25 @@ impl Breaker {
 
     /// An attempt ended after `took`. Returns the new state if it changed.
     ///
-    /// What ends while the breaker is open was let through before it opened and decides nothing.
-    pub fn record(&mut self, now: Timestamp, failed: bool, took: Duration) -> Option<BreakerState> {
+    /// What ends while the breaker is open was let through before it opened and decides nothing. Takes one draw where
+    /// the breaker opens.
+    pub fn record(&mut self, now: Timestamp, failed: bool, took: Duration, rng: &mut dyn Rng) -> Option<BreakerState> {
         let slow = self.config.slow_after.is_some_and(|limit| took >= limit);
+        match self.config.mode {
+            BreakerMode::Enabled => {}
+            BreakerMode::MetricsOnly => {
+                self.count(now, failed, slow);
+                return None;
+            }
+            BreakerMode::Disabled | BreakerMode::ForcedOpen => return None,
+        }
         match self.state {
             BreakerState::Open => None,
             BreakerState::Closed => {
                 self.count(now, failed, slow);
                 if self.total.attempts >= self.config.minimum_attempts && self.is_bad() {
                     self.openings = 0;
-                    self.open(now);
+                    self.open(now, rng);
                     return Some(self.state);
                 }
                 None
@@ -208,7 +246,7 @@ impl Breaker {
                     return None;
                 }
                 if self.is_bad() {
-                    self.open(now);
+                    self.open(now, rng);
                 } else {
                     self.close();
                 }
@@ -242,10 +280,12 @@ impl Breaker {
     }
 
     /// Opens it now, for `open_for` doubled once for each opening before that led to no closing.
-    pub fn open(&mut self, now: Timestamp) {
+    /// Takes one draw for the jitter.
+    pub fn open(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         let factor = 1_u32.checked_shl(self.openings).unwrap_or(u32::MAX);
         let wait = self.config.open_for.saturating_mul(factor).min(self.config.open_at_most);
-        self.open_for(now, wait);
+        let jitter = micros(wait).saturating_mul(u64::from(self.config.open_jitter_permille)) / 1_000;
+        self.open_for(now, wait.saturating_add(Duration::from_micros(scale(rng.next_u64(), jitter))));
     }
 
     /// Opens it now for exactly `wait`.

@@ -67,3 +67,5 @@ pub const PEAK_PERMILLE: u64 = 20;
 pub const OVERSPEED_PERMILLE: u64 = 50;
 /// Refusals by quota after which a call without a deadline ends; one with a deadline waits on.
 pub const THROTTLED_ATTEMPTS: u32 = 20;
+/// The largest share of a model's endpoints that breakers may keep shut at once, in per cent.
+pub const SHUT_AT_MOST_PERCENT: u64 = 100;

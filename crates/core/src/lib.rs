@@ -58,7 +58,7 @@ mod time;
 mod window;
 
 pub use backoff::{Backoff, Curve, HintRule};
-pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerVerdict, BreakerWindow};
+pub use breaker::{Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow};
 pub use bucket::Bucket;
 pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind};
 pub use concurrency::AdaptiveConcurrency;

@@ -46,7 +46,8 @@ fn sooner(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
 fn nowhere(usable_at: Option<Timestamp>, largest: Option<u64>) -> (Refusal, Option<Timestamp>) {
     match (usable_at, largest) {
         (None, Some(limit)) => (Refusal::TooLarge { limit }, None),
-        _ => (Refusal::NoEndpoint, usable_at),
+        // An operator who shut an endpoint has not said until when.
+        _ => (Refusal::NoEndpoint, usable_at.filter(|at| *at < Timestamp::MAX)),
     }
 }
 
@@ -349,6 +350,7 @@ impl Engine {
         }
         let mut latest = match state.breaker.check(now) {
             BreakerVerdict::Pass | BreakerVerdict::Probe => Start::Now,
+            BreakerVerdict::OpenUntil(Timestamp::MAX) => return Start::Unusable(Timestamp::MAX),
             BreakerVerdict::OpenUntil(at) => Start::At(at, None),
             BreakerVerdict::ProbesOut => Start::AfterAReport,
         };

@@ -16,7 +16,7 @@ pub use io::{
 };
 use queue::{Place, Queue};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::{MilliTokens, RetryBudget};
 use crate::concurrency::AdaptiveConcurrency;
 use crate::defaults::EVENTS_KEPT;
@@ -123,8 +123,8 @@ impl Engine {
         let endpoints = policy
             .endpoints()
             .iter()
-            .map(|_| EndpointState {
-                breaker: Breaker::new(*policy.breaker()),
+            .map(|endpoint| EndpointState {
+                breaker: Breaker::new(BreakerConfig { mode: endpoint.breaker, ..*policy.breaker() }),
                 concurrency: AdaptiveConcurrency::new(),
                 service_time: ServiceTime::new(),
                 unusable_until: Timestamp::ZERO,

@@ -53,7 +53,7 @@ impl Engine {
                 _ => {}
             }
         }
-        self.teach(now, &attempt, class, took);
+        self.teach(now, &attempt, class, took, rng);
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -80,7 +80,14 @@ impl Engine {
     }
 
     /// Breaker, concurrency and service time of the endpoint.
-    fn teach(&mut self, now: Timestamp, attempt: &AttemptState, class: OutcomeClass, took: Duration) {
+    fn teach(
+        &mut self,
+        now: Timestamp,
+        attempt: &AttemptState,
+        class: OutcomeClass,
+        took: Duration,
+        rng: &mut dyn Rng,
+    ) {
         let AttemptState { endpoint: id, started, probe, .. } = *attempt;
         let endpoint = &mut self.endpoints[usize::from(id.0)];
         let before = endpoint.concurrency.limit();
@@ -97,7 +104,7 @@ impl Engine {
         let state = match is_failure(class) {
             // What was sent before the breaker opened is no evidence of its recovery.
             _ if endpoint.breaker.state() == BreakerState::HalfOpen && !probe => None,
-            Some(failed) => endpoint.breaker.record(now, failed, took),
+            Some(failed) => endpoint.breaker.record(now, failed, took, rng),
             None => {
                 endpoint.breaker.release();
                 None
@@ -114,8 +121,21 @@ impl Engine {
             self.event(Event::ConcurrencyLowered { endpoint: id, limit });
         }
         if let Some(state) = state {
+            if state == BreakerState::Open && self.too_many_shut(id) {
+                // Better a bad endpoint than none: what it counted is forgotten, and it stays.
+                self.endpoints[usize::from(id.0)].breaker.close();
+                return;
+            }
             self.event(Event::BreakerChanged { endpoint: id, state });
         }
+    }
+
+    /// Whether more of the endpoints for this one's model are shut than the policy allows at once.
+    fn too_many_shut(&self, id: EndpointId) -> bool {
+        let endpoints = &self.model(self.policy.endpoints()[usize::from(id.0)].model).endpoints;
+        let shut = |id: &&EndpointId| self.endpoints[usize::from(id.0)].breaker.state() == BreakerState::Open;
+        let count = endpoints.iter().filter(shut).count();
+        count * 100 > endpoints.len() * usize::from(self.policy.shut_at_most_percent())
     }
 
     fn learn_spending(&mut self, call: CallId, reserved: u64, spent: u64) {

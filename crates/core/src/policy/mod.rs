@@ -12,7 +12,7 @@ use serde_json::Value;
 pub use reader::{FAULT_CODES, Fault, Section};
 
 use crate::backoff::Backoff;
-use crate::breaker::BreakerConfig;
+use crate::breaker::{BreakerConfig, BreakerMode};
 use crate::budget::RetryBudgetConfig;
 use crate::engine::TenantId;
 use crate::limiter::LimiterConfig;
@@ -56,6 +56,8 @@ pub struct Endpoint {
     pub geography: Option<String>,
     /// The pools it draws on.
     pub pools: Vec<PoolId>,
+    /// What its breaker does.
+    pub breaker: BreakerMode,
 }
 
 /// How calls are tried again.
@@ -125,6 +127,7 @@ pub struct Policy {
     residency: Vec<String>,
     retry: Retry,
     breaker: BreakerConfig,
+    shut_at_most_percent: u8,
     queue: Queue,
     tenants: Vec<Tenant>,
     data: Option<Value>,
@@ -231,6 +234,12 @@ impl Policy {
     #[must_use]
     pub const fn breaker(&self) -> &BreakerConfig {
         &self.breaker
+    }
+
+    /// The largest share of a model's endpoints that breakers may keep shut at once, in per cent.
+    #[must_use]
+    pub const fn shut_at_most_percent(&self) -> u8 {
+        self.shut_at_most_percent
     }
 
     /// Bounds on waiting.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Endpoint, Fault, ModelId, Policy, Pool, PoolId, Queue, Retry, Section, Tenant};
 use crate::backoff::{Backoff, Curve};
-use crate::breaker::{BreakerConfig, BreakerWindow};
+use crate::breaker::{BreakerConfig, BreakerMode, BreakerWindow};
 use crate::budget::RetryBudgetConfig;
 use crate::defaults::*;
 use crate::limiter::LimiterConfig;
@@ -20,6 +20,13 @@ const MOST_PER_DAY: u64 = 1_000_000_000_000;
 const MOST_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 const MOST_NAMES: usize = 4_096;
 
+const BREAKER_MODES: &[(&str, BreakerMode)] = &[
+    ("enabled", BreakerMode::Enabled),
+    ("disabled", BreakerMode::Disabled),
+    ("metrics-only", BreakerMode::MetricsOnly),
+    ("forced-open", BreakerMode::ForcedOpen),
+];
+
 /// An endpoint as written, before its names are looked up.
 struct WrittenEndpoint {
     model: String,
@@ -27,6 +34,7 @@ struct WrittenEndpoint {
     region: Option<String>,
     geography: Option<String>,
     pools: Vec<String>,
+    breaker: BreakerMode,
     pointer: String,
 }
 
@@ -57,7 +65,8 @@ fn read(top: &mut Section<'_>) -> Policy {
     let written = top.entries("endpoints", "The places calls can be sent, by name.", |_, section| endpoint(section));
     let residency = top.texts("residency", "The geographies calls may be processed in. All, if absent.");
     let retry = top.section("retry", "How calls are tried again.", retry);
-    let breaker = top.section("breaker", "When a failing endpoint is taken out.", breaker);
+    let (breaker, shut_at_most_percent) =
+        top.section("breaker", "When a failing endpoint is taken out.", |section| (breaker(section), shut(section)));
     let queue = top.section("queue", "Bounds on waiting.", queue);
     let tenants = top.entries("tenants", "Between whom the quota is shared fairly, by name.", |_, tenant| {
         small(tenant.integer("weight", 1..=1_000, 1, "The tenant's share beside the others'."))
@@ -73,7 +82,8 @@ fn read(top: &mut Section<'_>) -> Policy {
         top.fault("out_of_range", String::new(), format!("more than {MOST_NAMES} endpoints or pools"));
     }
     let (models, endpoints) = resolve(top, written, &pools);
-    let policy = Policy { pools, models, endpoints, residency, retry, breaker, queue, tenants, data };
+    let policy =
+        Policy { pools, models, endpoints, residency, retry, breaker, shut_at_most_percent, queue, tenants, data };
     check_residency(top, &policy);
     policy
 }
@@ -117,6 +127,9 @@ fn endpoint(section: &mut Section<'_>) -> WrittenEndpoint {
         region: section.optional_text("region", "The source Region. The endpoint's name, if absent."),
         geography: section.optional_text("geography", "The geography it processes calls in, for residency."),
         pools: section.texts("pools", "The pools it draws on, by name; at least one."),
+        breaker: section
+            .choice("breaker", BREAKER_MODES, "enabled", "What its breaker does: \"forced-open\" takes it out.")
+            .unwrap_or(BreakerMode::Enabled),
         pointer: section.pointer_to(""),
     }
 }
@@ -153,6 +166,7 @@ fn resolve(
             region: endpoint.region.unwrap_or_else(|| name.clone()),
             geography: endpoint.geography,
             pools: found,
+            breaker: endpoint.breaker,
             name,
         });
     }
@@ -248,6 +262,17 @@ fn backoff(section: &mut Section<'_>, base_ms: u64, cap_ms: u64) -> Backoff {
     })
 }
 
+/// With 100, all may be shut: whatever the endpoints do, none is stormed.
+fn shut(section: &mut Section<'_>) -> u8 {
+    let percent = section.integer(
+        "shut_at_most_percent",
+        0..=100,
+        SHUT_AT_MOST_PERCENT,
+        "The largest share of a model's endpoints that may be shut at once.",
+    );
+    u8::try_from(percent).unwrap_or(100)
+}
+
 fn breaker(section: &mut Section<'_>) -> BreakerConfig {
     let default = BreakerConfig::DEFAULT;
     let failure_rate = section.integer(
@@ -288,7 +313,14 @@ fn breaker(section: &mut Section<'_>) -> BreakerConfig {
     let open_at_most =
         milliseconds(section, "open_at_most_ms", 1, MOST_MS, default.open_at_most, "The longest it stays open.");
     let probes = section.integer("probes", 1..=1_000, u64::from(default.probes), "Probes that must be good to close.");
+    let jitter = section.integer(
+        "open_jitter_permille",
+        0..=1_000,
+        u64::from(default.open_jitter_permille),
+        "How much longer it may stay open at random, in thousandths.",
+    );
     BreakerConfig {
+        mode: default.mode,
         failure_rate_percent: small(failure_rate),
         slow_rate_percent: small(slow_rate),
         slow_after: slow_after.map(Duration::from_millis),
@@ -296,6 +328,7 @@ fn breaker(section: &mut Section<'_>) -> BreakerConfig {
         minimum_attempts: small(minimum),
         open_for,
         open_at_most,
+        open_jitter_permille: small(jitter),
         probes: small(probes),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sluicegate::{BreakerState, EndReason, EndpointId, Event, Outcome, OutcomeClass, WakeReason};
+use sluicegate::{BreakerState, EndReason, EndpointId, Event, Outcome, OutcomeClass, Refusal, WakeReason};
 
 use super::{Desk, at, failed, pair, seconds, single, with};
 
@@ -12,7 +12,7 @@ const UNAVAILABLE: OutcomeClass = OutcomeClass::Unavailable;
 
 /// Opens after four attempts of which half failed, for 2 s.
 fn quick_breaker(policy: Value) -> Value {
-    with(policy, "breaker", json!({"minimum_attempts": 4, "window_attempts": 4}))
+    with(policy, "breaker", json!({"open_jitter_permille": 0, "minimum_attempts": 4, "window_attempts": 4}))
 }
 
 fn states(desk: &Desk, of: EndpointId) -> Vec<BreakerState> {
@@ -215,4 +215,45 @@ fn a_call_behind_busy_probes_goes_out_when_an_unusable_endpoint_is_tried_again()
     assert_eq!((desk.engine.in_flight(), desk.attempts(13)), (3, vec![]), "all probes are out");
     desk.wake_for(WakeReason::Start);
     assert_eq!((desk.now, desk.attempts(13).len()), (tried_again, 1));
+}
+
+#[test]
+fn an_endpoint_that_an_operator_shut_gets_nothing() {
+    let mut policy = pair(&json!({}), &json!({}));
+    policy["endpoints"]["east"]["breaker"] = json!("forced-open");
+    let mut desk = Desk::new(&policy);
+    for id in 0..10 {
+        desk.submit(id, 10);
+        assert_eq!(desk.last_sent().endpoint, desk.endpoint("west"));
+    }
+    policy["endpoints"]["west"]["breaker"] = json!("forced-open");
+    let mut desk = Desk::new(&policy);
+    desk.submit(1, 10);
+    assert_eq!(desk.end_of(1), Some(EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None }));
+}
+
+#[test]
+fn a_breaker_that_only_measures_lets_everything_pass() {
+    for mode in ["metrics-only", "disabled"] {
+        let mut policy = with(single(&json!({})), "retry", json!({"max_attempts": 1}));
+        policy["endpoints"]["e"]["breaker"] = json!(mode);
+        let mut desk = Desk::new(&policy);
+        for id in 0..100 {
+            desk.exchange(id, 10, seconds(1), failed(OutcomeClass::Unavailable));
+        }
+    }
+}
+
+#[test]
+fn no_more_endpoints_are_shut_at_once_than_the_policy_allows() {
+    let retry = json!({"max_attempts": 1});
+    let policy = with(pair(&json!({}), &json!({})), "retry", retry);
+    let breaker =
+        json!({"shut_at_most_percent": 50, "minimum_attempts": 2, "open_ms": 600_000, "open_at_most_ms": 600_000});
+    let mut desk = Desk::new(&with(policy, "breaker", breaker));
+    for id in 0..40 {
+        desk.exchange(id, 10, seconds(1), failed(OutcomeClass::Unavailable));
+    }
+    let opened = desk.events.iter().filter(|event| matches!(event, Event::BreakerChanged { .. })).count();
+    assert_eq!(opened, 1, "one of the two stays, however bad it is");
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sluicegate::{Breaker, BreakerConfig, BreakerState, BreakerVerdict, BreakerWindow, Timestamp};
+use sluicegate::random::Draws;
+use sluicegate::{Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow, Timestamp};
 
 use super::{field, list, number, seconds, table, text};
 
@@ -32,6 +33,8 @@ fn config(config: &Value, changes: Option<&Value>) -> BreakerConfig {
     let open_for = Duration::from_secs(number(config, "wait_open_s"));
     let doubles = changes.is_some_and(|changes| changes.get("wait_open_doubles").is_some());
     BreakerConfig {
+        mode: BreakerMode::Enabled,
+        open_jitter_permille: 0,
         failure_rate_percent: small(config, "failure_rate_threshold_pct"),
         slow_rate_percent: small(config, "slow_call_rate_threshold_pct"),
         slow_after: Some(Duration::from_secs(number(config, "slow_call_threshold_s"))),
@@ -47,6 +50,7 @@ fn config(config: &Value, changes: Option<&Value>) -> BreakerConfig {
 }
 
 fn play(breaker: &mut Breaker, now: &mut Timestamp, step: &Value, place: &str) {
+    let mut no_jitter = Draws::new(&[]);
     let (action, value) = step.as_object().and_then(|step| step.iter().next()).expect("a step does one thing");
     match action.as_str() {
         "advance_s" => *now = now.saturating_add(seconds(value)),
@@ -56,11 +60,11 @@ fn play(breaker: &mut Breaker, now: &mut Timestamp, step: &Value, place: &str) {
         }
         "release" => breaker.release(),
         "success_s" | "error_s" => {
-            breaker.record(*now, action == "error_s", seconds(value));
+            breaker.record(*now, action == "error_s", seconds(value), &mut no_jitter);
         }
         "force" | "for_s" => match (text(step, "force"), step.get("for_s")) {
             ("open", Some(wait)) => breaker.open_for(*now, seconds(wait)),
-            ("open", None) => breaker.open(*now),
+            ("open", None) => breaker.open(*now, &mut no_jitter),
             _ => breaker.half_open(),
         },
         "expect" => expect(breaker, value, place),
