@@ -20,19 +20,19 @@ Send the same calls through four clients side by side, and show what became of t
 Each client talks to a fake Bedrock of its own inside this process, over real sockets and through the real AWS SDK. All \
 four get the same calls at the same moments. All figures come from the books of the fakes, none from the clients.
 
-  article       the loop of many articles: SDK retries off, 5 attempts, sleep min(2^n + U(0,1), 30) s between them
+  article       the loop of many articles: SDK retries off, 5 attempts, sleep min(2^n + U(0,1), 30)
   sdk-standard  the AWS SDK with its standard retries
   sdk-adaptive  the AWS SDK in adaptive mode
   sluicegate    sluicegate with a policy that declares the quotas
 
 The timeline: a warm-up under load, which is not measured; then quotas bind; then a brownout, in which most of the \
-capacity is gone; then recovery; then some more load, so that the end is not an idle one. Bars and a table are shown \
-here, plots in the report.";
+capacity is gone; then recovery; then some more load, so that the end is not an idle one. A table is \
+shown here, plots are in the report.";
 
 /// What it says after the options.
 pub(crate) const AFTER: &str = "\
 Examples:
-  sluicegate compare --local                            the default scenario, about three minutes and a half
+  sluicegate compare --local                            the default scenario, about three minutes
   sluicegate compare --local --law fixed --load 3       a quota that returns all at once, three times too many calls
   sluicegate compare --local -o r.html --json r.json    the report elsewhere, and the figures as JSON
 
@@ -74,7 +74,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=MOST_SECONDS))]
     pub(crate) warm_up: u64,
 
-    /// Seconds in which nothing but the quotas binds
+    /// Seconds measured before the brownout, in which the quotas bind
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
     pub(crate) seconds: u64,
 

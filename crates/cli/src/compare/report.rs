@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::clients::Kind;
-use super::measure::{Criterion, Measured};
+use super::measure::{Criterion, Measured, RegionCounts};
 use super::scenario::{
     BROWNOUT_PERMILLE, MAX_TOKENS, MODEL, OUTPUT_MULTIPLIER, Oracle, REGIONS, Scenario, TOKENS_PER_MINUTE,
 };
@@ -140,8 +140,12 @@ fn panels(result: &Result<'_>) -> std::result::Result<String, Failure> {
     );
     let top = plots::most_refusals(result.clients);
     for client in result.clients {
-        let all: u32 = client.per_second(|row| row.refused).iter().sum();
-        let caption = format!("{} refused", grouped(u64::from(all)));
+        let sum = |figure: fn(&RegionCounts) -> u64| grouped(client.regions.iter().map(figure).sum());
+        let caption = format!(
+            "{} for quota, {} for capacity",
+            sum(|counts| counts.refused_quota),
+            sum(|counts| counts.refused_capacity)
+        );
         refusals.push_str(&panel(client.kind, &caption, &plots::refusals(result.scenario, client, top)?));
         quotas.push_str(&panel(client.kind, "", &plots::quota(result.scenario, client)?));
     }
@@ -153,7 +157,8 @@ fn waiting(result: &Result<'_>) -> std::result::Result<String, Failure> {
     Ok(format!(
         "<h2>How long calls waited to be admitted</h2>\n<p class=\"note\">Share of the measured calls that a Region had \
          admitted so long after their arrival. Higher is more, further left is sooner; what a curve lacks to 100 % was \
-         never admitted. Under overload the oracle's does too.</p>\n{}",
+         never admitted. The oracle \
+         serves the oldest call that it still can, so under overload its calls all wait.</p>\n{}",
         both(&plot(WIDE)?, &plot(NARROW)?)
     ))
 }
@@ -186,8 +191,8 @@ fn reading(result: &Result<'_>) -> String {
          only.</li>\n<li><b>Goodput</b> is calls answered by their deadline over those of the <b>oracle</b>, a \
          schedule made with full knowledge of all arrivals, lengths, quotas and trouble to come, earliest deadline \
          first. No schedule at all exceeds the <b>upper bound</b>.</li>\n<li><b>Refused while quotas bind</b> counts \
-         attempts made in that phase. In the brownout a refusal says that capacity is short, which no client can \
-         know.</li>\n<li><b>Wait</b> is the time from a call's arrival to its admission, of calls that were admitted.</li>\n\
+         attempts made in that phase. Some of them are for capacity, which no client is told.</li>\n<li><b>Wait</b> \
+         is the time from a call's arrival to its admission, of calls that were admitted.</li>\n\
          <li>Calls went out at most {:.1} ms late (p99 {:.1} ms): what this machine added.</li>\n</ul>",
         late(1_000),
         late(990)

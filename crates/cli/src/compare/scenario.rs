@@ -121,7 +121,7 @@ impl Scenario {
         self.phases.iter().find(|phase| phase.name == name)
     }
 
-    /// The seconds in which nothing but the quotas binds.
+    /// The seconds before the brownout, in which the quotas bind.
     pub(crate) fn quota_seconds(&self) -> std::ops::Range<u64> {
         self.args.warm_up..self.args.warm_up + self.args.seconds
     }
