@@ -87,12 +87,6 @@ impl Bucket {
         self.level = (self.level + i128::from(amount) * i128::from(self.period)).min(self.full());
     }
 
-    /// Gives up what there will be at `then` beyond `amount`: what flows in until then is not saved up.
-    pub(crate) fn forgo(&mut self, then: Timestamp, amount: u64) {
-        let kept = i128::from(amount.min(self.burst)) * i128::from(self.period);
-        self.level -= (self.level_at(then) - kept).max(0);
-    }
-
     /// Whole tokens there at `now`; below zero where a debt is being paid.
     #[must_use]
     pub fn level(&self, now: Timestamp) -> i64 {

@@ -63,9 +63,9 @@ pub const SERVICE_TIME_MEMORY: u32 = 1_024;
 pub const PEAK_FACTOR: u64 = 2;
 /// What may go out at the very same moment, in thousandths of a minute's quota; one attempt in any case.
 pub const PEAK_PERMILLE: u64 = 20;
-/// How much faster than its quota a pool is paced, in thousandths. The window keeps the sum of any minute below the quota.
-pub const OVERSPEED_PERMILLE: u64 = 50;
 /// Refusals by quota after which a call without a deadline ends; one with a deadline waits on.
 pub const THROTTLED_ATTEMPTS: u32 = 20;
 /// The largest share of a model's endpoints that breakers may keep shut at once, in per cent.
 pub const SHUT_AT_MOST_PERCENT: u64 = 100;
+/// How long a pool must go without a refusal for its credit to double: at first, and at most after refusals.
+pub const CREDIT_STRETCH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::defaults::{
-    DAY_PROBE, OVERSPEED_PERMILLE, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
+    CREDIT_STRETCH, DAY_PROBE, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
     REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
 };
 use crate::outcome::{Quota, Spent};
@@ -31,7 +31,8 @@ pub struct LimiterConfig {
     pub tokens_per_day: Option<u64>,
     /// Attempts under way at once.
     pub concurrency: Option<u64>,
-    /// How much may be made up for after a quiet time, in thousandths of a minute's quota.
+    /// The most that may be made up for after a quiet time, in thousandths of a minute's quota. It starts at 20 and doubles
+    /// with each minute that brings no refusal.
     pub burst_permille: u64,
     /// How much longer than a minute the window is that must hold the quota: what network delay and the service's
     /// clock may shift. Costs `margin / 60 s` of the quota.
@@ -98,7 +99,7 @@ struct MinuteQuota {
     declared: Option<u64>,
     /// The limit in force: declared, lowered by refusals, or learned where nothing is declared.
     limit: Option<u64>,
-    /// What a service that refills continuously has for us: the quota's rate, with the burst as its size.
+    /// What a service that refills continuously has for us: the quota spread over the window, and the credit.
     pace: Bucket,
     /// Spreads a burst: a multiple of the quota's rate, with next to no burst of its own.
     peak: Bucket,
@@ -110,17 +111,24 @@ struct MinuteQuota {
     strain: u32,
     refused_at: Timestamp,
     raised_at: Timestamp,
+    /// How much may be made up for after a quiet time, in thousandths of the quota. How much the service saves up for us
+    /// is not known, so it starts small, doubles with each stretch without refusals, and starts anew after one.
+    credit_permille: u64,
     burst_permille: u64,
+    credit_since: Timestamp,
+    /// The stretch without refusals that doubles the credit; each refusal doubles the stretch.
+    credit_stretch: Duration,
 }
 
 impl MinuteQuota {
     fn new(declared: Option<u64>, config: &LimiterConfig, now: Timestamp) -> Self {
         let limit = declared.unwrap_or(UNLIMITED);
-        let burst = burst_of(limit, config.burst_permille);
+        let credit_permille = PEAK_PERMILLE.min(config.burst_permille);
+        let span = MINUTE + config.window_margin + MINUTE_SLOT;
         Self {
             declared,
             limit: declared,
-            pace: Bucket::new(overspeed(limit), MINUTE, burst, now),
+            pace: Bucket::new(limit, span, burst_of(limit, credit_permille), now),
             peak: Bucket::new(limit.saturating_mul(PEAK_FACTOR), MINUTE, burst_of(limit, PEAK_PERMILLE), now),
             window: Window::new(MINUTE + config.window_margin, MINUTE_SLOT, now),
             paused_until: Timestamp::ZERO,
@@ -128,7 +136,10 @@ impl MinuteQuota {
             strain: 0,
             refused_at: Timestamp::ZERO,
             raised_at: now,
+            credit_permille,
             burst_permille: config.burst_permille,
+            credit_since: now,
+            credit_stretch: CREDIT_STRETCH.0,
         }
     }
 
@@ -139,22 +150,20 @@ impl MinuteQuota {
         let Some(limit) = self.limit else { return paused };
         // An attempt larger than a lowered limit still goes out once nothing else counts.
         let room = limit.saturating_sub(amount.min(limit));
-        let paced = self.pace.earliest(now, amount).max(self.peak.earliest(now, amount));
+        // A call larger than what may go out at one moment goes when that much is there, and leaves a debt.
+        let ask = amount.min(burst_of(limit, PEAK_PERMILLE));
+        let paced = self.pace.earliest(now, ask).max(self.peak.earliest(now, ask));
         paused.max(paced).max(self.window.earliest(now, room))
     }
 
     fn take(&mut self, now: Timestamp, amount: u64) {
         self.recover(now);
         self.window.add(now, amount);
-        let Some(limit) = self.limit else { return };
+        if self.limit.is_none() {
+            return;
+        }
         self.pace.take(now, amount);
         self.peak.take(now, amount);
-        let room = limit.saturating_sub(amount.min(limit));
-        let counted = self.window.earliest(now, room);
-        if counted > self.pace.earliest(now, amount) {
-            // The next one is held up by what went out, not by a want of calls: no credit for that.
-            self.pace.forgo(counted, amount);
-        }
     }
 
     fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
@@ -182,6 +191,9 @@ impl MinuteQuota {
         }
         self.streak += 1;
         self.refused_at = now;
+        self.credit_since = now;
+        self.credit_stretch = (self.credit_stretch * 2).min(CREDIT_STRETCH.1);
+        self.set_credit(now, PEAK_PERMILLE.min(self.burst_permille));
         self.strain = self.strain.saturating_add(REFUSAL_STRAIN);
         // A settlement above its reservation can be refused once without any limit being wrong.
         if self.declared.is_some() && self.strain < STRAIN_LIMIT {
@@ -205,8 +217,25 @@ impl MinuteQuota {
         self.strain = self.strain.saturating_sub(1);
     }
 
-    /// Raises a lowered limit with the time that passed without a refusal.
+    fn set_credit(&mut self, now: Timestamp, permille: u64) {
+        if permille != self.credit_permille {
+            self.credit_permille = permille;
+            if let Some(limit) = self.limit {
+                self.set_limit(now, limit);
+            }
+        }
+    }
+
+    /// Raises a lowered limit and the credit with the time that passed without a refusal.
     fn recover(&mut self, now: Timestamp) {
+        while self.credit_permille < self.burst_permille {
+            let next = self.credit_since.saturating_add(self.credit_stretch);
+            if next > now {
+                break;
+            }
+            self.credit_since = next;
+            self.set_credit(next, (self.credit_permille * 2).min(self.burst_permille));
+        }
         let Some(mut limit) = self.limit else { return };
         // Second by second, so that it makes no difference how often anyone asks.
         while limit < self.declared.unwrap_or(UNLIMITED) {
@@ -224,14 +253,9 @@ impl MinuteQuota {
 
     fn set_limit(&mut self, now: Timestamp, limit: u64) {
         self.limit = Some(limit);
-        self.pace.change(now, overspeed(limit), burst_of(limit, self.burst_permille));
+        self.pace.change(now, limit, burst_of(limit, self.credit_permille));
         self.peak.change(now, limit.saturating_mul(PEAK_FACTOR), burst_of(limit, PEAK_PERMILLE));
     }
-}
-
-/// The rate of the pace: a little above the quota's, so that room in the window is found again. The window holds the sum.
-fn overspeed(limit: u64) -> u64 {
-    limit.saturating_add(burst_of(limit, OVERSPEED_PERMILLE))
 }
 
 fn burst_of(limit: u64, share: u64) -> u64 {
@@ -256,9 +280,9 @@ fn permille(whole: u64, share: u64) -> u64 {
 /// let now = Timestamp::ZERO;
 /// let mut limiter = Limiter::new(config, now);
 /// let Admission::Granted(permit) = limiter.acquire(now, 1_200) else { panic!() };
-/// // What may go out at one moment is spent: the next 1,000 tokens take half a second.
+/// // What may go out at one moment is spent: 60,000 over 60.7 seconds make the next 1,000 in about a second.
 /// let Admission::NotBefore(at, Quota::Tokens) = limiter.acquire(now, 1_000) else { panic!() };
-/// assert_eq!(at, Timestamp::from_micros(500_000));
+/// assert_eq!(at, Timestamp::from_micros(1_011_667));
 /// // The answer was shorter than reserved, the rest comes back.
 /// limiter.settle(now, permit, Spent::Tokens(200));
 /// assert!(matches!(limiter.acquire(now, 1_000), Admission::Granted(_)));

@@ -106,7 +106,7 @@ fn pools(top: &mut Section<'_>) -> Vec<Pool> {
             "burst_permille",
             1..=1_000,
             LimiterConfig::DEFAULT_BURST_PERMILLE,
-            "What may go out at once after a quiet time, in thousandths of a minute's quota.",
+            "The most that is made up for after a quiet time, in thousandths of a minute's quota.",
         ),
         window_margin: milliseconds(
             pool,

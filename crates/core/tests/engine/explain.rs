@@ -87,6 +87,6 @@ fn explaining_changes_no_decision() {
         let _ = desk.engine.explain(at(ahead * 200), CallId(2));
     }
     assert_eq!(desk.engine.next_wakeup(), before);
-    desk.wake_until(at(1_000));
+    desk.wake_until(at(1_020));
     assert_eq!(desk.attempts(2).len(), 1);
 }

@@ -69,21 +69,25 @@ fn a_settlement_above_the_reservation_is_a_debt_that_later_calls_wait_for() {
     desk.submit(2, 1_000);
     assert_eq!(desk.sent.len(), 1);
     desk.wake_for(WakeReason::Start);
-    // 6,000 saved up, minus 21,000, is 15,000 of debt; at 1,000 a second it is paid after 15 s, and the call fits after 16.
-    about(desk.last_sent().at, 16_000);
+    // 1,200 to begin with, minus 21,000, is 19,800 of debt; at 988 a second it is paid after 20 s, and the call fits after 21.
+    about(desk.last_sent().at, 21_000);
 }
 
 #[test]
 fn a_full_window_holds_calls_back_although_the_pace_would_let_them_go() {
     let mut desk = Desk::new(&single(&json!({"requests_per_minute": 60, "burst_permille": 1_000})));
-    for id in 0..61 {
+    // Seven quiet minutes earn the credit for a whole minute's quota, at twice the quota's pace.
+    let start = 7 * 60_000;
+    desk.submit(0, 10);
+    desk.wake_until(at(start));
+    for id in 1..=61 {
         desk.submit(id, 10);
     }
-    desk.wake_until(at(59_000));
-    assert_eq!(desk.sent.len(), 60);
+    desk.wake_until(at(start + 59_000));
+    assert_eq!(desk.sent.len(), 1 + 60);
     desk.wake_for(WakeReason::Start);
     // One minute, the margin of 0.6 s and the slot of 0.1 s that the first went out in.
-    assert_eq!(desk.last_sent().at, at(60_700));
+    assert_eq!(desk.last_sent().at, at(start + 60_700));
 }
 
 #[test]
@@ -155,7 +159,7 @@ fn two_models_share_the_pool_they_both_draw_on() {
         desk.does(Input::Submit(Call::new(CallId(id), ModelId((id % 2) as u16), 10)));
     }
     assert_eq!(desk.sent.len(), 1);
-    desk.wake_until(at(7_000));
+    desk.wake_until(at(7_100));
     let order: Vec<u64> = desk.sent.iter().map(|sent| sent.call).collect();
     assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7], "in the order of submission, whatever the model");
 }
