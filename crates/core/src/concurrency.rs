@@ -1,56 +1,94 @@
 //! How many attempts an endpoint can take at once, learned from its capacity errors.
 
-use crate::defaults::{CALM, CUT_KEEPS_PERMILLE, PROBE_PERMILLE};
-use crate::time::Timestamp;
+use core::time::Duration;
 
-const UNIT: u64 = 1_000;
+use crate::defaults::{
+    CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP,
+};
+use crate::time::{Timestamp, micros};
 
 /// A limit on attempts under way, absent until the first capacity error.
 ///
-/// A capacity error (503, 529, "overloaded") says nothing about the caller's quota, so the answer is to go back to the
-/// last number of attempts that the service carried, and to grow from there slowly: AWS's user guide, "Scaling and
-/// throughput best practices" for Amazon Bedrock, asks for a return to the last stable rate and concurrency.
+/// A capacity error (503, 529, "overloaded") says nothing about the caller's quota. It says that what the endpoint
+/// carried at that moment is what it can carry, so that becomes the limit: AWS's user guide, "Scaling and throughput best
+/// practices" for Amazon Bedrock, asks for a return to the last stable rate and concurrency. If that is refused as well,
+/// the capacity is still falling, and a fifth is taken off.
+///
+/// Such errors come back at once, so growth need not wait for answers: after [`CAPACITY_PLATEAU`] without one the limit
+/// grows every [`CAPACITY_STEP`], first by one, then by a quarter, as far as it is used.
 ///
 /// ```
+/// use core::time::Duration;
 /// use sluicegate::{AdaptiveConcurrency, Timestamp};
 ///
-/// let now = Timestamp::from_micros(1);
+/// let now = Timestamp::from_micros(10_000_000);
 /// let mut concurrency = AdaptiveConcurrency::new();
 /// for _ in 0..20 {
-///     assert!(concurrency.admits());
+///     assert!(concurrency.admits(now));
 ///     concurrency.start();
 /// }
 /// concurrency.overloaded(now, now);
-/// assert_eq!(concurrency.limit(), Some(15));
-/// assert!(!concurrency.admits());
+/// assert_eq!(concurrency.limit(now), Some(19));
+/// assert!(!concurrency.admits(now));
+/// assert!(concurrency.admits(now.saturating_add(Duration::from_secs(3))));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AdaptiveConcurrency {
     in_flight: u64,
-    /// In thousandths of an attempt.
-    limit: Option<u64>,
-    /// The limit in thousandths at which the last capacity error came.
-    stable: u64,
+    /// What was carried at the last capacity error.
+    carried: Option<u64>,
     cut_at: Timestamp,
+    plateau: Duration,
+}
+
+impl Default for AdaptiveConcurrency {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl AdaptiveConcurrency {
     /// No limit yet, nothing under way.
     #[must_use]
     pub const fn new() -> Self {
-        Self { in_flight: 0, limit: None, stable: 0, cut_at: Timestamp::ZERO }
+        Self { in_flight: 0, carried: None, cut_at: Timestamp::ZERO, plateau: CAPACITY_PLATEAU.0 }
     }
 
-    /// Whether one more attempt may start.
+    /// Whether one more attempt may start at `now`.
     #[must_use]
-    pub fn admits(&self) -> bool {
-        self.limit.is_none_or(|limit| self.in_flight < limit / UNIT)
+    pub fn admits(&self, now: Timestamp) -> bool {
+        self.limit(now).is_none_or(|limit| self.in_flight < limit)
     }
 
-    /// The limit in force, in attempts.
+    /// The limit in force at `now`, in attempts.
     #[must_use]
-    pub fn limit(&self) -> Option<u64> {
-        self.limit.map(|limit| limit / UNIT)
+    pub fn limit(&self, now: Timestamp) -> Option<u64> {
+        let carried = self.carried?;
+        let calm = now.saturating_since(self.cut_at);
+        let Some(growing) = calm.checked_sub(self.plateau) else { return Some(carried) };
+        let steps = micros(growing) / micros(CAPACITY_STEP) + 1;
+        // As far as it is used: what nobody needs teaches nothing.
+        let most = carried.max(self.in_flight.saturating_mul(2).saturating_add(2));
+        let mut limit = carried;
+        for step in 1..=steps {
+            if limit >= most {
+                return Some(most);
+            }
+            limit += if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 4).max(1) };
+        }
+        Some(limit.min(most))
+    }
+
+    /// When the limit of `now` next grows, where it holds something back.
+    #[must_use]
+    pub fn grows_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.carried?;
+        let since = self.cut_at.saturating_add(self.plateau);
+        if now < since {
+            return Some(since);
+        }
+        let steps = micros(now.saturating_since(since)) / micros(CAPACITY_STEP) + 1;
+        Some(since.saturating_add(Duration::from_micros(steps.saturating_mul(micros(CAPACITY_STEP)))))
     }
 
     /// Attempts under way.
@@ -64,36 +102,26 @@ impl AdaptiveConcurrency {
         self.in_flight += 1;
     }
 
-    /// An attempt ended in a way that says nothing about capacity.
+    /// An attempt ended without a capacity error.
     pub fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// An attempt was served.
-    pub fn served(&mut self, now: Timestamp) {
-        let bound = self.limit.is_some_and(|limit| self.in_flight + 1 >= limit / UNIT);
-        self.end();
-        let Some(limit) = self.limit else { return };
-        // Only a limit that holds something back has reason to grow.
-        if !bound {
-            return;
-        }
-        let calm = now.saturating_since(self.cut_at) >= CALM;
-        let step = if calm || limit + UNIT < self.stable { UNIT } else { PROBE_PERMILLE };
-        self.limit = Some(limit + step);
-    }
-
-    /// An attempt that started at `started` met a capacity error.
-    pub fn overloaded(&mut self, now: Timestamp, started: Timestamp) {
+    /// An attempt that started at `started` met a capacity error. Returns the limit, if it was lowered.
+    pub fn overloaded(&mut self, now: Timestamp, started: Timestamp) -> Option<u64> {
         self.end();
         // Attempts that were out already at the last cut say nothing new.
-        if self.limit.is_some() && started < self.cut_at {
-            return;
+        if self.carried.is_some() && started < self.cut_at {
+            return None;
         }
-        let carried = self.in_flight.max(1) * UNIT;
-        let current = self.limit.map_or(carried, |limit| limit.min(carried + UNIT));
-        self.stable = current;
-        self.limit = Some((current * CUT_KEEPS_PERMILLE / 1_000).max(UNIT));
+        let falling = self.carried.is_some() && now.saturating_since(self.cut_at) < CAPACITY_HOLD;
+        let keeps = if falling { CAPACITY_KEEPS_PERMILLE } else { 1_000 };
+        let limit = (self.in_flight.saturating_mul(keeps) / 1_000).max(1);
+        // The same answer twice: it is asked less often.
+        let same = self.carried.is_some_and(|before| before.abs_diff(limit) <= before / 4 + 1);
+        self.plateau = if same { CAPACITY_PLATEAU.1 } else { CAPACITY_PLATEAU.0 };
+        self.carried = Some(limit);
         self.cut_at = now;
+        Some(limit)
     }
 }

@@ -41,12 +41,17 @@ pub const REFUSAL_KEEPS_PERMILLE: u64 = 900;
 pub const RECOVERY_PERMILLE_PER_SECOND: u64 = 10;
 /// A learned limit never falls below this share of the declared one, in thousandths.
 pub const TRUST_FLOOR_PERMILLE: u64 = 20;
-/// What is left of the limit after a capacity error, in thousandths.
-pub const CUT_KEEPS_PERMILLE: u64 = 800;
-/// Below the last limit that held, every success adds one attempt; above it, this share of one, in thousandths.
-pub const PROBE_PERMILLE: u64 = 30;
-/// After this long without a capacity error the last limit that held is forgotten and growth is quick again.
-pub const CALM: Duration = Duration::from_secs(3);
+/// What is left of what an endpoint carried when a second capacity error follows within [`CAPACITY_HOLD`], in thousandths.
+pub const CAPACITY_KEEPS_PERMILLE: u64 = 800;
+/// A capacity error so soon after the last cut shows that the capacity is still falling.
+pub const CAPACITY_HOLD: Duration = Duration::from_secs(1);
+/// How long the limit stays at what was carried before it is tried upwards again: at first, and where that was refused
+/// at about the same level.
+pub const CAPACITY_PLATEAU: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(5));
+/// How often it then grows by one attempt, so often; after that by a quarter.
+pub const CAPACITY_CAREFUL_STEPS: u64 = 4;
+/// The time between two steps of growth.
+pub const CAPACITY_STEP: Duration = Duration::from_millis(250);
 /// How long an endpoint that cannot serve its model is left out.
 pub const UNUSABLE_FOR: Duration = Duration::from_secs(300);
 /// How many events are kept for a caller that does not take them out; the oldest go first.

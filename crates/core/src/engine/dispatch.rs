@@ -354,8 +354,12 @@ impl Engine {
             BreakerVerdict::OpenUntil(at) => Start::At(at, None),
             BreakerVerdict::ProbesOut => Start::AfterAReport,
         };
-        if !state.concurrency.admits() {
-            latest = Start::AfterAReport;
+        if !state.concurrency.admits(now) {
+            latest = match (state.concurrency.grows_at(now), latest) {
+                (Some(grows), Start::Now) => Start::At(grows, None),
+                (Some(grows), Start::At(at, _)) => Start::At(at.max(grows), None),
+                (_, later) => later,
+            };
         }
         let mut never: Option<u64> = None;
         for pool in &self.policy.endpoints()[index].pools {

@@ -90,17 +90,16 @@ impl Engine {
     ) {
         let AttemptState { endpoint: id, started, probe, .. } = *attempt;
         let endpoint = &mut self.endpoints[usize::from(id.0)];
-        let before = endpoint.concurrency.limit();
+        let mut lowered = None;
         match class {
             OutcomeClass::Success => {
-                endpoint.concurrency.served(now);
+                endpoint.concurrency.end();
                 endpoint.service_time.observe(took);
             }
             // An endpoint that does not answer is the breaker's affair; fewer attempts would not bring it back.
-            OutcomeClass::Overloaded => endpoint.concurrency.overloaded(now, started),
+            OutcomeClass::Overloaded => lowered = endpoint.concurrency.overloaded(now, started),
             _ => endpoint.concurrency.end(),
         }
-        let after = endpoint.concurrency.limit();
         let state = match is_failure(class) {
             // What was sent before the breaker opened is no evidence of its recovery.
             _ if endpoint.breaker.state() == BreakerState::HalfOpen && !probe => None,
@@ -115,9 +114,7 @@ impl Engine {
             let until = endpoint.unusable_until;
             self.event(Event::EndpointUnusable { endpoint: id, until });
         }
-        if let Some(limit) = after
-            && before.is_none_or(|before| limit < before)
-        {
+        if let Some(limit) = lowered {
             self.event(Event::ConcurrencyLowered { endpoint: id, limit });
         }
         if let Some(state) = state {

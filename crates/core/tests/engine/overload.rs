@@ -35,14 +35,24 @@ fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
         Event::ConcurrencyLowered { limit, .. } => Some(*limit),
         _ => None,
     });
-    assert_eq!(lowered, Some(15), "four fifths of the 19 that were carried");
-    for index in 1..20 {
+    assert_eq!(lowered, Some(19), "what was carried is what can be carried");
+    // Refused again at once: the capacity is still falling.
+    desk.submit(50, 10);
+    desk.report(desk.sent[1].attempt, Outcome::success(10));
+    assert_eq!(desk.last_sent().call, 50);
+    desk.report(desk.last_sent().attempt, failed(OVERLOADED));
+    let lowered = desk.events.iter().rev().find_map(|event| match event {
+        Event::ConcurrencyLowered { limit, .. } => Some(*limit),
+        _ => None,
+    });
+    assert_eq!(lowered, Some(14), "four fifths of the 18 that were left");
+    for index in 2..20 {
         desk.report(desk.sent[index].attempt, Outcome::success(10));
     }
     for id in 100..200 {
         desk.submit(id, 10);
     }
-    assert!((15..20).contains(&desk.engine.in_flight()), "{}", desk.engine.in_flight());
+    assert_eq!(desk.engine.in_flight(), 14);
     let mut carried = desk.engine.in_flight();
     desk.sent.retain(|sent| sent.call >= 100);
     for _ in 0..30 {
