@@ -49,7 +49,7 @@ fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
     for index in 2..20 {
         desk.report(desk.sent[index].attempt, Outcome::success(10));
     }
-    for id in 100..200 {
+    for id in 100..600 {
         desk.submit(id, 10);
     }
     assert_eq!(desk.engine.in_flight(), 14);
