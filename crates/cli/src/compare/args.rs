@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use sluicegate_sim::{Law, WHOLE_PERMILLE};
 
-/// Size of the bucket under `--law continuous`, in thousandths of a minute's quota: six seconds' worth. A bucket of a
+/// Size of the bucket under `--law continuous`, in thousandths of a minute's quota: one second's worth. A bucket of a
 /// whole minute would still be handing out its first fill when measuring begins.
-const BURST_PERMILLE: u32 = 100;
+const BURST_PERMILLE: u32 = 17;
 /// When the minute turns under `--law fixed`. It is none of the phases' borders, and no client is told.
 const TURN_US: u64 = 23_000_000;
 /// The longest phase: an hour.
@@ -51,7 +51,7 @@ pub(crate) struct CompareArgs {
     pub(crate) seed: u64,
 
     /// How the quotas refill; AWS does not say, so try all
-    #[arg(long, value_enum, default_value_t = LawName::Sliding)]
+    #[arg(long, value_enum, default_value_t = LawName::Continuous)]
     pub(crate) law: LawName,
 
     /// Offered load as a multiple of the request quota: 1.5, or 1500 in thousandths
@@ -59,11 +59,11 @@ pub(crate) struct CompareArgs {
     pub(crate) load: u32,
 
     /// Requests a minute in each of the three Regions
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=6_000))]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=6_000))]
     pub(crate) requests_per_minute: u64,
 
     /// Attempts that a Region works on at once
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) slots: u32,
 
     /// Seconds in which a call must be answered
@@ -75,7 +75,7 @@ pub(crate) struct CompareArgs {
     pub(crate) warm_up: u64,
 
     /// Seconds measured before the brownout, in which the quotas bind
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
+    #[arg(long, value_name = "S", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
     pub(crate) seconds: u64,
 
     /// Seconds with a fifth of the capacity
@@ -104,7 +104,7 @@ pub(crate) struct CompareArgs {
 pub(crate) enum LawName {
     /// Each request comes back 60 s after it was taken: what AWS's blog of February 2026 advises clients to assume
     Sliding,
-    /// Evenly, into a bucket of six seconds' worth
+    /// Evenly, into a bucket of one second's worth
     Continuous,
     /// All at once when the minute turns
     Fixed,
@@ -124,7 +124,7 @@ impl LawName {
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Sliding => "sliding: each request comes back 60 s after it was taken",
-            Self::Continuous => "continuous: evenly, into a bucket of 6 s' worth",
+            Self::Continuous => "continuous: evenly, into a bucket of one second's worth",
             Self::Fixed => "fixed: all at once when the minute turns, at second 23",
         }
     }

@@ -21,6 +21,10 @@ pub(crate) const MODEL: &str = "anthropic.claude-sonnet-4-6";
 pub(crate) const TOKENS_PER_MINUTE: u64 = 6_000_000;
 /// Quota tokens per output token; the model's own rate.
 pub(crate) const OUTPUT_MULTIPLIER: u64 = 5;
+/// Time to the first token of an empty prompt, and tokens per second: a brisk model, whose answers take some two seconds
+/// and seldom five. With slower ones a schedule that knows each answer's length gains more in the brownout than any
+/// client can.
+pub(crate) const SPEED: (u64, u64) = (1_200_000, 200);
 /// What every call sends as `max_tokens`.
 pub(crate) const MAX_TOKENS: u64 = 1_024;
 /// Thousandths of the slots that the brownout leaves.
@@ -148,6 +152,7 @@ impl Scenario {
             lane.tokens_per_minute = Some(TOKENS_PER_MINUTE);
             lane.concurrency = Some(self.args.slots);
             lane.output_multiplier = OUTPUT_MULTIPLIER;
+            (lane.first_token_us, lane.tokens_per_second) = SPEED;
             lane.faults.extend(self.phase("brownout").map(|phase| Fault {
                 from_us: phase.from * SECOND_US,
                 to_us: phase.to * SECOND_US,
