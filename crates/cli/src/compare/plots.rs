@@ -24,7 +24,7 @@ const TROUBLE: RGBColor = RGBColor(0xFB, 0xE9, 0xD8);
 /// The oracle; `--quiet`.
 const QUIET: RGBColor = RGBColor(0x8A, 0x8A, 0x85);
 /// Seconds over which rates are averaged.
-pub(crate) const SMOOTH: usize = 7;
+pub(crate) const SMOOTH: usize = 15;
 /// Steps to a pixel of the page: plotters draws on whole ones, which alone would make stairs of slopes.
 const FINE: i32 = 4;
 /// Font size as plotters counts it: 1.24 times that of the page.
@@ -297,7 +297,10 @@ mod tests {
 
     #[test]
     fn rates_are_means_over_what_there_is() {
-        let means: Vec<f64> = smooth(&[10, 0, 0, 0, 0, 0]).iter().map(|point| point.1).collect();
-        assert_eq!(means, [2.5, 2.0, 10.0 / 6.0, 10.0 / 6.0, 0.0, 0.0]);
+        let mut counts = [0; 20];
+        counts[0] = 72;
+        let means: Vec<f64> = smooth(&counts).iter().map(|point| point.1).collect();
+        // The first is over eight seconds, the eighth over all fifteen; the ninth no longer sees it.
+        assert_eq!((means[0], means[7], means[8]), (9.0, 72.0 / 15.0, 0.0));
     }
 }
