@@ -10,7 +10,7 @@ use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
-use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, Spent};
+use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, Spent, TenantId};
 use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request, Ticket};
 
 use super::capture::{Capture, Exchange, exchanging};
@@ -22,8 +22,10 @@ use crate::{BedrockModel, Catalogue, Ratios, RequestShape, Usage};
 pub struct CallOptions {
     /// When it must have been answered, counted from its submission; else the policy's own deadline holds.
     pub deadline: Option<Duration>,
-    /// Higher goes first.
+    /// Higher goes first among the calls of its tenant.
     pub priority: u8,
+    /// Whom the call is made for; see [`Policy::tenant`] for those that the policy names.
+    pub tenant: TenantId,
 }
 
 /// Why a client could not be made.
@@ -228,7 +230,7 @@ impl Client {
         let model = self.inner.catalogue.model(target.map_or(name, |endpoint| &endpoint.target));
         let input = self.ratios().input_tokens(&self.inner.catalogue, &model, &shape);
         let tokens = self.inner.catalogue.reserve(&model, input, 0, 0, shape.max_tokens);
-        let mut request = Request::new(id, tokens).priority(options.priority);
+        let mut request = Request::new(id, tokens).priority(options.priority).tenant(options.tenant);
         if let Some(deadline) = options.deadline {
             request = request.within(deadline);
         }

@@ -16,13 +16,15 @@ use aws_smithy_types::{Blob, Document};
 use std::collections::HashMap;
 use std::time::Duration;
 
+use sluicegate::TenantId;
+
 use super::capture::Exchange;
 use super::client::{CallOptions, Client, sdk_error};
 use super::stream::{ConverseStreamAnswer, InvokeModelStreamAnswer};
 use super::{json, shape};
 use crate::{Operation, RequestShape, Usage, estimate_request};
 
-/// A request builder with the setters of the SDK's own and two of ours.
+/// A request builder with the setters of the SDK's own and three of ours.
 macro_rules! operation {
     (
         $(#[$doc:meta])* $name:ident, $method:ident, $input:ty;
@@ -73,9 +75,15 @@ macro_rules! operation {
                 self
             }
 
-            /// The call's priority; higher goes first.
+            /// The call's priority; higher goes first among the calls of its tenant.
             pub fn priority(mut self, priority: u8) -> Self {
                 self.options.priority = priority;
+                self
+            }
+
+            /// Whom the call is made for: tenants share the quotas fairly.
+            pub fn tenant(mut self, tenant: TenantId) -> Self {
+                self.options.tenant = tenant;
                 self
             }
         }

@@ -1,6 +1,5 @@
 //! From waiting to sent: who is next, where it can start, and who can no longer make it.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
@@ -33,8 +32,8 @@ pub(super) enum Start {
 /// What is to be done with the call at the head of a queue.
 enum Route {
     Send(EndpointId),
-    /// Nothing before this time, or before the next report. The endpoints could start it, but not answer it in time.
-    Wait(Option<Timestamp>, Vec<EndpointId>),
+    /// Nothing before this time, or before the next report.
+    Wait(Option<Timestamp>),
     End(Refusal, Option<Timestamp>),
 }
 
@@ -106,7 +105,8 @@ impl Engine {
     /// When an endpoint could start the call if no other call were waiting, or why none ever could.
     fn earliest_start(&mut self, now: Timestamp, call: &Call) -> Result<Timestamp, (Refusal, Option<Timestamp>)> {
         let (mut earliest, mut usable_at, mut largest) = (None, None, None);
-        for endpoint in self.model(call.model).endpoints.clone() {
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).endpoints.get(index).copied() else { break };
             match self.start(now, endpoint, call.tokens) {
                 Start::Now | Start::AfterAReport => earliest = Some(now),
                 Start::At(at, _) => earliest = sooner(earliest, at),
@@ -226,8 +226,8 @@ impl Engine {
             match self.route(now, id, rng) {
                 Route::Send(endpoint) => self.send(now, id, endpoint),
                 Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
-                Route::Wait(at, idle) => {
-                    let Err(passing) = self.pass(now, model, &idle) else { continue };
+                Route::Wait(at) => {
+                    let Err(passing) = self.pass(now, model) else { continue };
                     self.model_mut(model).blocked = true;
                     self.hold(now, id);
                     self.next_start = [self.next_start, at, passing].into_iter().flatten().min();
@@ -246,7 +246,8 @@ impl Engine {
         let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.call.model, state.call.tokens)) else {
             return;
         };
-        for endpoint in self.model(model).endpoints.clone() {
+        for index in 0.. {
+            let Some(endpoint) = self.model(model).endpoints.get(index).copied() else { break };
             if let Start::At(_, Some(Quota::Requests | Quota::Tokens | Quota::Unknown)) =
                 self.start(now, endpoint, tokens)
             {
@@ -261,15 +262,16 @@ impl Engine {
     /// takes nothing the head could use. The most urgent call that the endpoint answers in time goes.
     ///
     /// Where none can go now: when the one that would could.
-    fn pass(&mut self, now: Timestamp, model: ModelId, idle: &[EndpointId]) -> Result<(), Option<Timestamp>> {
+    fn pass(&mut self, now: Timestamp, model: ModelId) -> Result<(), Option<Timestamp>> {
         let mut next = None;
-        for endpoint in idle {
+        for index in 0.. {
+            let Some(endpoint) = self.idle.get(index).copied() else { break };
             let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
             let Some(id) = self.model(model).queue.due_from(now.saturating_add(allowance)) else { continue };
             let Some(tokens) = self.calls.get(&id).map(|state| state.call.tokens) else { continue };
-            match self.start(now, *endpoint, tokens) {
+            match self.start(now, endpoint, tokens) {
                 Start::Now => {
-                    self.send(now, id, *endpoint);
+                    self.send(now, id, endpoint);
                     return Ok(());
                 }
                 Start::At(at, _) => next = sooner(next, at),
@@ -293,20 +295,22 @@ impl Engine {
     /// Picks the endpoint with the earliest useful start. Among several that can start now: those where the call has
     /// not just failed, then at random, with one draw.
     fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
-        let Some(state) = self.calls.get(&id) else { return Route::Wait(None, Vec::new()) };
+        let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
         let (call, submitted, failed_at) = (state.call, state.submitted, state.failed_at);
-        let (mut ready, mut idle): (Vec<EndpointId>, Vec<EndpointId>) = (Vec::new(), Vec::new());
+        self.ready.clear();
+        self.idle.clear();
         // When an endpoint could start it, and when one that cannot now will be able to start it or those behind it.
         let (mut earliest, mut wake) = (None, None);
         let mut hopeful = false;
         let (mut usable_at, mut largest) = (None, None);
-        for endpoint in self.model(call.model).endpoints.clone() {
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).endpoints.get(index).copied() else { break };
             let last = self.latest_start_at(endpoint, &call, submitted);
             match self.start(now, endpoint, call.tokens) {
-                Start::Now if last.is_none_or(|last| now <= last) => ready.push(endpoint),
+                Start::Now if last.is_none_or(|last| now <= last) => self.ready.push(endpoint),
                 Start::Now => {
                     earliest = Some(now);
-                    idle.push(endpoint);
+                    self.idle.push(endpoint);
                 }
                 Start::At(at, _) => {
                     earliest = sooner(earliest, at);
@@ -321,12 +325,12 @@ impl Engine {
                 Start::Never { limit } => largest = largest.max(Some(limit)),
             }
         }
-        if ready.len() > 1 {
-            ready.retain(|endpoint| Some(*endpoint) != failed_at);
+        if self.ready.len() > 1 {
+            self.ready.retain(|endpoint| Some(*endpoint) != failed_at);
         }
-        match (ready.as_slice(), hopeful) {
+        match (self.ready.as_slice(), hopeful) {
             ([only], _) => Route::Send(*only),
-            ([], true) => Route::Wait(wake, idle),
+            ([], true) => Route::Wait(wake),
             ([], false) => match earliest {
                 Some(at) => Route::End(Refusal::Deadline, self.retry_at(&call, submitted, at)),
                 None => {

@@ -108,6 +108,9 @@ pub struct Engine {
     dropped: u64,
     /// By pool: a call earlier in order waits for it in this dispatch, so later ones leave it alone.
     held: Vec<bool>,
+    /// The endpoints that can start the call being routed, and those that can but would not answer it in time.
+    ready: Vec<EndpointId>,
+    idle: Vec<EndpointId>,
     /// When a waiting call may start, as found by the last dispatch.
     next_start: Option<Timestamp>,
     next_order: u64,
@@ -146,6 +149,8 @@ impl Engine {
             dropped: 0,
             held: alloc::vec![false; policy.pools().len()],
             policy,
+            ready: Vec::new(),
+            idle: Vec::new(),
             next_start: None,
             next_order: 0,
             next_attempt: 0,
