@@ -175,6 +175,11 @@ impl Breaker {
         }
     }
 
+    /// Changes the parameters; state and counts stay.
+    pub(crate) fn reconfigure(&mut self, config: BreakerConfig) {
+        self.config = config;
+    }
+
     /// Whether an attempt could pass, without letting it.
     #[must_use]
     pub fn check(&self, now: Timestamp) -> BreakerVerdict {

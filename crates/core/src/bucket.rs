@@ -94,6 +94,14 @@ impl Bucket {
         i64::try_from(level).unwrap_or(if level < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// The same bucket refilling over another period from `now` on.
+    pub(crate) fn with_period(&self, period: Duration, now: Timestamp) -> Self {
+        let mut bucket = Self::new(self.amount, period, self.burst, now);
+        // Whole tokens are carried over; a fraction of one is given up.
+        bucket.level = self.level_at(now).div_euclid(i128::from(self.period)) * i128::from(bucket.period);
+        bucket
+    }
+
     /// Changes rate and burst from `now` on; the level stays, up to the new burst.
     pub fn change(&mut self, now: Timestamp, amount: u64, burst: u64) {
         self.refill(now);

@@ -143,6 +143,27 @@ impl MinuteQuota {
         }
     }
 
+    /// Other limits from `now` on; what was taken stays taken. What was learned holds below a declared limit.
+    fn reconfigure(&mut self, now: Timestamp, declared: Option<u64>, config: &LimiterConfig) {
+        self.recover(now);
+        let learned = self.limit.filter(|_| self.limit != self.declared);
+        self.declared = declared;
+        self.burst_permille = config.burst_permille;
+        self.credit_permille = self.credit_permille.min(config.burst_permille);
+        let span = MINUTE + config.window_margin;
+        if !self.window.has_span(span) {
+            self.window = self.window.with_span(span, now);
+            self.pace = self.pace.with_period(span + MINUTE_SLOT, now);
+        }
+        self.limit = match (declared, learned) {
+            (Some(declared), Some(learned)) => Some(declared.min(learned)),
+            (declared, learned) => declared.or(learned),
+        };
+        if let Some(limit) = self.limit {
+            self.set_limit(now, limit);
+        }
+    }
+
     /// The earliest time at which `amount` may be taken.
     fn earliest(&mut self, now: Timestamp, amount: u64) -> Timestamp {
         self.recover(now);
@@ -315,6 +336,14 @@ impl Limiter {
             concurrency: config.concurrency,
             in_flight: 0,
         }
+    }
+
+    /// Other limits from `now` on. What was taken and what was learned stay.
+    pub fn reconfigure(&mut self, now: Timestamp, config: LimiterConfig) {
+        self.requests.reconfigure(now, config.requests_per_minute, &config);
+        self.tokens.reconfigure(now, config.tokens_per_minute, &config);
+        self.tokens_per_day = config.tokens_per_day;
+        self.concurrency = config.concurrency;
     }
 
     /// Asks for one request of `tokens` tokens and reserves it if it is granted.

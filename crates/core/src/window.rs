@@ -37,6 +37,24 @@ impl Window {
         Self { slot, span, taken: vec![0; count], oldest: here, newest: here, sum: 0 }
     }
 
+    pub(crate) fn has_span(&self, span: Duration) -> bool {
+        self.span == micros(span)
+    }
+
+    /// The same window with another span: what was added before the change counts for the new span.
+    #[must_use]
+    pub(crate) fn with_span(&self, span: Duration, now: Timestamp) -> Self {
+        let mut window = Self::new(span, Duration::from_micros(self.slot), Timestamp::ZERO);
+        window.oldest = self.oldest.max(now.as_micros().saturating_sub(window.span) / self.slot);
+        window.newest = self.newest.max(window.oldest);
+        for number in window.oldest..=self.newest {
+            let (from, to) = (self.index(number), window.index(number));
+            window.taken[to] = self.taken[from];
+            window.sum = window.sum.saturating_add(u128::from(self.taken[from]));
+        }
+        window
+    }
+
     /// What counts at `now`.
     pub fn sum(&mut self, now: Timestamp) -> u64 {
         self.advance(now);

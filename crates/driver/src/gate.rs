@@ -318,6 +318,16 @@ impl Gate {
         }
     }
 
+    /// Puts another policy in force without losing a call: see [`Engine::reconfigure`]. Look models and tenants up again
+    /// afterwards.
+    pub fn reconfigure(&self, policy: Policy) {
+        let mut state = self.shared.lock();
+        let now = self.shared.now();
+        state.engine.reconfigure(now, policy);
+        // A wake-up is never wrong.
+        let _ = self.shared.handle(&mut state, Input::Wake);
+    }
+
     /// Cancels every call that waits, for a caller that wants to end with what is out.
     pub fn cancel_waiting(&self) {
         let mut state = self.shared.lock();

@@ -4,6 +4,7 @@ mod dispatch;
 mod explain;
 mod io;
 mod queue;
+mod reconfigure;
 mod report;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -99,6 +100,8 @@ pub struct Engine {
     budget: RetryBudget,
     calls: BTreeMap<CallId, CallState>,
     attempts: BTreeMap<AttemptId, AttemptState>,
+    /// The pools of attempts that were out when the policy changed.
+    moved: BTreeMap<AttemptId, Vec<PoolId>>,
     delayed: BTreeSet<(Timestamp, CallId)>,
     /// From when on each waiting call is too late to be started.
     deadlines: BTreeSet<(Timestamp, CallId)>,
@@ -126,12 +129,7 @@ impl Engine {
         let endpoints = policy
             .endpoints()
             .iter()
-            .map(|endpoint| EndpointState {
-                breaker: Breaker::new(BreakerConfig { mode: endpoint.breaker, ..*policy.breaker() }),
-                concurrency: AdaptiveConcurrency::new(),
-                service_time: ServiceTime::new(),
-                unusable_until: Timestamp::ZERO,
-            })
+            .map(|endpoint| EndpointState::new(BreakerConfig { mode: endpoint.breaker, ..*policy.breaker() }))
             .collect();
         let models = (0..policy.models().len()).map(|model| ModelState::new(&policy, model)).collect();
         Self {
@@ -141,6 +139,7 @@ impl Engine {
             models,
             calls: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            moved: BTreeMap::new(),
             delayed: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             leases: BTreeSet::new(),
@@ -275,6 +274,17 @@ impl Engine {
 
     fn model_mut(&mut self, id: ModelId) -> &mut ModelState {
         &mut self.models[usize::from(id.0)]
+    }
+}
+
+impl EndpointState {
+    const fn new(breaker: BreakerConfig) -> Self {
+        Self {
+            breaker: Breaker::new(breaker),
+            concurrency: AdaptiveConcurrency::new(),
+            service_time: ServiceTime::new(),
+            unusable_until: Timestamp::ZERO,
+        }
     }
 }
 

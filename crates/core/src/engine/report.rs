@@ -10,7 +10,7 @@ use crate::budget::RetryKind;
 use crate::defaults::{THROTTLED_ATTEMPTS, UNUSABLE_FOR};
 use crate::limiter::Permit;
 use crate::outcome::{Outcome, OutcomeClass, Spent};
-use crate::policy::EndpointId;
+use crate::policy::{EndpointId, PoolId};
 use crate::random::Rng;
 use crate::time::Timestamp;
 
@@ -35,8 +35,9 @@ impl Engine {
         let Outcome { class, spent, .. } = outcome;
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
-        for index in 0..self.policy.endpoints()[usize::from(endpoint.0)].pools.len() {
-            let pool = self.policy.endpoints()[usize::from(endpoint.0)].pools[index];
+        let moved = self.moved.remove(&id);
+        for index in 0.. {
+            let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
             let limiter = &mut self.pools[usize::from(pool.0)];
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
@@ -59,8 +60,9 @@ impl Engine {
             Spent::Unknown => attempt.tokens,
             Spent::Nothing | Spent::NeverSent => 0,
         };
-        let model = self.policy.endpoints()[usize::from(endpoint.0)].model;
-        self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, spent_tokens);
+        if let Some(model) = self.policy.endpoint(endpoint).map(|endpoint| endpoint.model) {
+            self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, spent_tokens);
+        }
         self.event(Event::Settled {
             call: attempt.call,
             attempt: id,
@@ -79,6 +81,14 @@ impl Engine {
         self.conclude(now, attempt.call, endpoint, outcome, rng);
     }
 
+    /// The pools in which an attempt was reserved, one after the other.
+    fn reserved_in(&self, moved: Option<&[PoolId]>, endpoint: EndpointId, index: usize) -> Option<PoolId> {
+        match moved {
+            Some(pools) => pools.get(index).copied(),
+            None => self.policy.endpoint(endpoint)?.pools.get(index).copied(),
+        }
+    }
+
     /// Breaker, concurrency and service time of the endpoint.
     fn teach(
         &mut self,
@@ -89,7 +99,7 @@ impl Engine {
         rng: &mut dyn Rng,
     ) {
         let AttemptState { endpoint: id, started, probe, .. } = *attempt;
-        let endpoint = &mut self.endpoints[usize::from(id.0)];
+        let Some(endpoint) = self.endpoints.get_mut(usize::from(id.0)) else { return };
         let mut lowered = None;
         match class {
             OutcomeClass::Success => {
@@ -233,16 +243,20 @@ impl Engine {
         {
             self.leases.remove(&(at, id));
             let Some(attempt) = self.attempts.remove(&id) else { continue };
-            for pool in &self.policy.endpoints()[usize::from(attempt.endpoint.0)].pools {
+            let moved = self.moved.remove(&id);
+            for index in 0.. {
+                let Some(pool) = self.reserved_in(moved.as_deref(), attempt.endpoint, index) else { break };
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };
                 self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
             }
-            let model = self.policy.endpoints()[usize::from(attempt.endpoint.0)].model;
-            self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
-            let endpoint = &mut self.endpoints[usize::from(attempt.endpoint.0)];
-            endpoint.concurrency.end();
-            if attempt.probe {
-                endpoint.breaker.release();
+            if let Some(model) = self.policy.endpoint(attempt.endpoint).map(|endpoint| endpoint.model) {
+                self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
+            }
+            if let Some(endpoint) = self.endpoints.get_mut(usize::from(attempt.endpoint.0)) {
+                endpoint.concurrency.end();
+                if attempt.probe {
+                    endpoint.breaker.release();
+                }
             }
             self.event(Event::LeaseExpired { call: attempt.call, attempt: id });
             if !attempt.abandoned {

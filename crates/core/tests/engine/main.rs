@@ -10,6 +10,7 @@ mod life;
 mod misuse;
 mod overload;
 mod pools;
+mod reconfigure;
 mod refusals;
 mod waiting;
 

@@ -1,0 +1,140 @@
+//! A new policy under running calls.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::io::{EndReason, Refusal, TenantId};
+use super::{CallPhase, EndpointState, Engine, ModelState};
+use crate::breaker::BreakerConfig;
+use crate::budget::RetryBudget;
+use crate::limiter::Limiter;
+use crate::policy::{EndpointId, ModelId, Policy, PoolId};
+use crate::time::Timestamp;
+
+/// What stands for an endpoint that the policy no longer has.
+const GONE: EndpointId = EndpointId(u16::MAX);
+
+/// Where the things of one policy are in another, by name.
+fn moved<T>(old: &[T], new: &[T], name: impl Fn(&T) -> &str) -> Vec<Option<u16>> {
+    let place = |item: &T| new.iter().position(|other| name(other) == name(item));
+    old.iter().map(|item| place(item).and_then(|index| u16::try_from(index).ok())).collect()
+}
+
+/// The old states in the order of the new policy; those without an old one are made.
+fn carry<T>(old: Vec<T>, places: &[Option<u16>], count: usize, mut make: impl FnMut(usize) -> T) -> Vec<T> {
+    let mut slots: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    for (state, place) in old.into_iter().zip(places) {
+        if let Some(slot) = place.and_then(|place| slots.get_mut(usize::from(place))) {
+            *slot = Some(state);
+        }
+    }
+    slots.into_iter().enumerate().map(|(index, slot)| slot.unwrap_or_else(|| make(index))).collect()
+}
+
+impl Engine {
+    /// Puts another policy in force, without losing a call.
+    ///
+    /// What has the same name goes on: pools keep what was taken from them and what was learned, endpoints their breaker,
+    /// concurrency and service time, models and tenants their waiting calls. A waiting call whose model is gone is
+    /// refused; attempts that are out are settled where they were reserved. Ids are those of the new policy from here on,
+    /// so callers look models and tenants up again. Fairness is counted anew. The next wake-up is due at once.
+    pub fn reconfigure(&mut self, now: Timestamp, policy: Policy) {
+        let now = self.clamp(now);
+        let old = mem::replace(&mut self.policy, policy);
+        let pools = moved(old.pools(), self.policy.pools(), |pool| &pool.name);
+        let endpoints = moved(old.endpoints(), self.policy.endpoints(), |endpoint| &endpoint.name);
+        let models = moved(old.models(), self.policy.models(), |model| model);
+        let tenants = moved(old.tenants(), self.policy.tenants(), |tenant| &tenant.name);
+
+        // What is out was reserved in its endpoint's pools and is settled there, even if it draws on others now.
+        let place = |pool: &PoolId| pools.get(usize::from(pool.0)).copied().flatten().map(PoolId);
+        for (id, attempt) in &mut self.attempts {
+            let index = usize::from(attempt.endpoint.0);
+            let reserved = match self.moved.get(id) {
+                Some(list) => list.iter().filter_map(place).collect(),
+                None => old.endpoints().get(index).into_iter().flat_map(|old| &old.pools).filter_map(place).collect(),
+            };
+            self.moved.insert(*id, reserved);
+            attempt.endpoint = endpoints.get(index).copied().flatten().map_or(GONE, EndpointId);
+            attempt.tenant = tenant(&tenants, attempt.tenant);
+        }
+
+        let count = self.policy.pools().len();
+        let limits = |index: usize| self.policy.pools()[index].limits;
+        self.pools = carry(mem::take(&mut self.pools), &pools, count, |index| Limiter::new(limits(index), now));
+        for (index, pool) in self.pools.iter_mut().enumerate() {
+            pool.reconfigure(now, limits(index));
+        }
+        let breaker =
+            |index: usize| BreakerConfig { mode: self.policy.endpoints()[index].breaker, ..*self.policy.breaker() };
+        let count = self.policy.endpoints().len();
+        let make = |index| EndpointState::new(breaker(index));
+        self.endpoints = carry(mem::take(&mut self.endpoints), &endpoints, count, make);
+        for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
+            endpoint.breaker.reconfigure(breaker(index));
+        }
+        self.budget = RetryBudget::with_level(self.policy.retry().budget, self.budget.left(now), now);
+        self.held = vec![false; self.policy.pools().len()];
+        let spent: Vec<u64> = self.models.iter().map(|model| model.spent_permille).collect();
+        self.models = (0..self.policy.models().len()).map(|model| ModelState::new(&self.policy, model)).collect();
+        for (place, spent) in models.iter().zip(spent) {
+            if let Some(model) = place.and_then(|place| self.models.get_mut(usize::from(place))) {
+                model.spent_permille = spent;
+            }
+        }
+        self.move_calls(now, &models, &endpoints, &tenants);
+        self.next_start = Some(now);
+    }
+
+    /// Gives every call its ids in the new policy and queues the waiting ones anew.
+    fn move_calls(
+        &mut self,
+        now: Timestamp,
+        models: &[Option<u16>],
+        endpoints: &[Option<u16>],
+        tenants: &[Option<u16>],
+    ) {
+        self.deadlines.clear();
+        let mut waiting = Vec::new();
+        let mut homeless = Vec::new();
+        for (id, state) in &mut self.calls {
+            state.too_late_at = None;
+            state.call.tenant = tenant(tenants, state.call.tenant);
+            state.failed_at = state
+                .failed_at
+                .and_then(|endpoint| endpoints.get(usize::from(endpoint.0)).copied().flatten())
+                .map(EndpointId);
+            match models.get(usize::from(state.call.model.0)).copied().flatten() {
+                Some(model) => state.call.model = ModelId(model),
+                None => homeless.push((*id, state.phase)),
+            }
+            if state.phase == CallPhase::Waiting {
+                waiting.push(*id);
+            }
+        }
+        for (id, phase) in homeless {
+            if let CallPhase::Out(attempt) = phase
+                && let Some(attempt) = self.attempts.get_mut(&attempt)
+            {
+                attempt.abandoned = true;
+            }
+            if let Some(state) = self.calls.get_mut(&id) {
+                // It is in no queue of the new policy.
+                if state.phase == CallPhase::Waiting {
+                    state.phase = CallPhase::Out(super::AttemptId(u64::MAX));
+                }
+            }
+            self.end(now, id, EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None });
+        }
+        for id in waiting {
+            self.enqueue(id);
+        }
+    }
+}
+
+/// A tenant that the old policy did not name keeps its number.
+fn tenant(tenants: &[Option<u16>], id: TenantId) -> TenantId {
+    let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+    tenants.get(index).copied().flatten().map_or(id, |place| TenantId(u32::from(place)))
+}
