@@ -223,23 +223,23 @@ mod tests {
     }
 
     #[test]
-    fn the_default_timeline_measures_a_hundred_seconds_of_a_hundred_and_eighty() {
+    fn the_default_timeline_measures_what_lies_between_warm_up_and_run_out() {
         let scenario = scenario(&[]);
         let phases: Vec<_> = scenario.phases.iter().map(|phase| (phase.name, phase.from, phase.to)).collect();
         assert_eq!(
             phases,
             [
                 ("warm-up", 0, 60),
-                ("quotas bind", 60, 120),
-                ("brownout", 120, 140),
-                ("recovery", 140, 160),
-                ("run-out", 160, 180)
+                ("quotas bind", 60, 150),
+                ("brownout", 150, 170),
+                ("recovery", 170, 190),
+                ("run-out", 190, 210)
             ]
         );
-        assert_eq!(scenario.duration(), Duration::from_secs(180));
+        assert_eq!(scenario.duration(), Duration::from_secs(210));
         let measured = scenario.arrivals.iter().filter(|arrival| scenario.measures(arrival)).count();
-        // 22.5 calls a second for 100 s.
-        assert!((2_050..2_450).contains(&measured), "{measured}");
+        // 4.5 calls a second for 130 s.
+        assert!((500..670).contains(&measured), "{measured}");
         assert!(scenario.service().faults().is_empty());
         assert_eq!(scenario.policy().unwrap().endpoints().len(), 3);
     }
@@ -248,8 +248,8 @@ mod tests {
     fn phases_of_no_length_are_left_out() {
         let scenario = scenario(&["--warm-up", "0", "--brownout", "0", "--run-out", "0", "--deadline", "7"]);
         let phases: Vec<_> = scenario.phases.iter().map(|phase| (phase.name, phase.from, phase.to)).collect();
-        assert_eq!(phases, [("quotas bind", 0, 60), ("recovery", 60, 80)]);
-        assert_eq!(scenario.duration(), Duration::from_secs(87));
+        assert_eq!(phases, [("quotas bind", 0, 90), ("recovery", 90, 110)]);
+        assert_eq!(scenario.duration(), Duration::from_secs(117));
         assert!(scenario.service().lanes[0].faults.is_empty());
     }
 
