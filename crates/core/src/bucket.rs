@@ -70,9 +70,15 @@ impl Bucket {
         if missing <= 0 {
             return now;
         }
-        let rate = i128::from(self.amount);
-        let wait = (missing + rate - 1) / rate;
-        now.saturating_add(Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX)))
+        // Division by 128 bits is slow, and next to never needed.
+        let wait = match u64::try_from(missing) {
+            Ok(missing) => missing.div_ceil(self.amount),
+            Err(_) => {
+                let rate = i128::from(self.amount);
+                u64::try_from((missing + rate - 1) / rate).unwrap_or(u64::MAX)
+            }
+        };
+        now.saturating_add(Duration::from_micros(wait))
     }
 
     /// Takes `amount` whether it is there or not.
@@ -115,6 +121,9 @@ impl Bucket {
     }
 
     fn level_at(&self, now: Timestamp) -> i128 {
+        if now <= self.at {
+            return self.level;
+        }
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
         (self.level + i128::from(elapsed) * i128::from(self.amount)).min(self.full())
     }

@@ -33,7 +33,10 @@ const BUCKETS: usize = (OCTAVES * STEPS) as usize;
 pub struct ServiceTime {
     counts: [u16; BUCKETS],
     total: u32,
-    allowance: Duration,
+    /// The bucket in which the quantile that is allowed for lies, and how many lie below it. Both move with each time
+    /// that is seen, by a bucket or two.
+    at: usize,
+    below: u32,
 }
 
 impl Default for ServiceTime {
@@ -46,24 +49,35 @@ impl ServiceTime {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { counts: [0; BUCKETS], total: 0, allowance: Duration::ZERO }
+        Self { counts: [0; BUCKETS], total: 0, at: 0, below: 0 }
     }
 
     /// One attempt was served in `took`.
     pub fn observe(&mut self, took: Duration) {
-        self.counts[bucket(micros(took))] += 1;
+        let index = bucket(micros(took));
+        self.counts[index] += 1;
         self.total += 1;
+        self.below += u32::from(index < self.at);
         if self.total >= SERVICE_TIME_MEMORY {
             self.counts.iter_mut().for_each(|count| *count /= 2);
             self.total = self.counts.iter().map(|count| u32::from(*count)).sum();
+            self.below = self.counts[..self.at].iter().map(|count| u32::from(*count)).sum();
         }
-        self.allowance = self.quantile(SERVICE_TIME_PERMILLE);
+        let rank = (self.total * SERVICE_TIME_PERMILLE).div_ceil(1_000).max(1);
+        while self.below >= rank {
+            self.at -= 1;
+            self.below -= u32::from(self.counts[self.at]);
+        }
+        while self.below + u32::from(self.counts[self.at]) < rank {
+            self.below += u32::from(self.counts[self.at]);
+            self.at += 1;
+        }
     }
 
     /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
-    pub const fn allowance(&self) -> Duration {
-        self.allowance
+    pub fn allowance(&self) -> Duration {
+        if self.total == 0 { Duration::ZERO } else { Duration::from_micros(upper_bound(self.at)) }
     }
 
     /// A bound that at least `permille` thousandths of the recent service times do not exceed, at most an eighth above
@@ -109,6 +123,15 @@ mod tests {
             if (1_024..1 << 32).contains(&micros) {
                 assert!(micros < bound && bound - micros <= micros / 8 + 1, "{micros} below {bound}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_for_is_the_quantile() {
+        let mut time = ServiceTime::new();
+        for step in 0..10_000_u64 {
+            time.observe(Duration::from_micros(1_000 + step * 7_919_777 % 9_000_000));
+            assert_eq!(time.allowance(), time.quantile(SERVICE_TIME_PERMILLE));
         }
     }
 

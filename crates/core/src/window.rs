@@ -24,6 +24,8 @@ pub struct Window {
     newest: u64,
     /// Wide enough for whatever the slots hold.
     sum: u128,
+    /// Before this time no slot begins and none stops counting, so there is nothing to move.
+    still_until: u64,
 }
 
 impl Window {
@@ -34,7 +36,7 @@ impl Window {
         let slot = micros(slot).clamp(1, span);
         let count = usize::try_from(span.div_ceil(slot) + 2).unwrap_or(usize::MAX);
         let here = now.as_micros() / slot;
-        Self { slot, span, taken: vec![0; count], oldest: here, newest: here, sum: 0 }
+        Self { slot, span, taken: vec![0; count], oldest: here, newest: here, sum: 0, still_until: 0 }
     }
 
     pub(crate) fn has_span(&self, span: Duration) -> bool {
@@ -86,6 +88,9 @@ impl Window {
     /// The earliest time, `now` or later, at which at most `allowed` counts.
     pub fn earliest(&mut self, now: Timestamp, allowed: u64) -> Timestamp {
         self.advance(now);
+        if self.sum <= u128::from(allowed) {
+            return now;
+        }
         let mut left = self.sum;
         let mut number = self.oldest;
         while left > u128::from(allowed) && number <= self.newest {
@@ -105,6 +110,12 @@ impl Window {
     }
 
     fn advance(&mut self, now: Timestamp) {
+        if now.as_micros() >= self.still_until {
+            self.move_on(now);
+        }
+    }
+
+    fn move_on(&mut self, now: Timestamp) {
         let here = (now.as_micros() / self.slot).max(self.newest);
         // The first slot that still counts at `now`: its end plus the span lies in the future.
         let first = (now.as_micros().saturating_sub(self.span) / self.slot).max(self.oldest);
@@ -117,6 +128,8 @@ impl Window {
         }
         self.oldest = first;
         self.newest = here.max(first);
+        let begins = (self.newest + 1).saturating_mul(self.slot);
+        self.still_until = begins.min(self.expiry(first).as_micros());
     }
 }
 
