@@ -36,9 +36,9 @@ pub const DAY_PROBE: Duration = Duration::from_secs(60 * 60);
 /// The shortest and the longest pause after a refusal by a minute quota.
 pub const REFUSAL_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// What is left of a limit after a refusal, in thousandths.
-pub const REFUSAL_KEEPS_PERMILLE: u64 = 900;
+pub const REFUSAL_KEEPS_PERMILLE: u64 = 930;
 /// How much of the declared limit a lowered one regains per second, in thousandths.
-pub const RECOVERY_PERMILLE_PER_SECOND: u64 = 10;
+pub const RECOVERY_PERMILLE_PER_SECOND: u64 = 5;
 /// A learned limit never falls below this share of the declared one, in thousandths.
 pub const TRUST_FLOOR_PERMILLE: u64 = 20;
 /// What is left of what an endpoint carried when a second capacity error follows within [`CAPACITY_HOLD`], in thousandths.
@@ -74,3 +74,5 @@ pub const THROTTLED_ATTEMPTS: u32 = 20;
 pub const SHUT_AT_MOST_PERCENT: u64 = 100;
 /// How long a pool must go without a refusal for its credit to double: at first, and at most after refusals.
 pub const CREDIT_STRETCH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
+/// How long a lowered limit is left as it is before it is tried upwards: at first, and at most after further refusals.
+pub const LIMIT_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::defaults::{
-    CREDIT_STRETCH, DAY_PROBE, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
-    REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
+    CREDIT_STRETCH, DAY_PROBE, LIMIT_REST, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND,
+    REFUSAL_KEEPS_PERMILLE, REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
 };
 use crate::outcome::{Quota, Spent};
 use crate::time::{Timestamp, micros};
@@ -110,7 +110,10 @@ struct MinuteQuota {
     /// Grows with each refusal and shrinks with each answer: what tells a wrong limit from a stray refusal.
     strain: u32,
     refused_at: Timestamp,
+    /// Up to when a lowered limit has been raised again; in the future while it is left as it is.
     raised_at: Timestamp,
+    /// How long a lowered limit is left as it is before it is tried upwards.
+    rest: Duration,
     /// How much may be made up for after a quiet time, in thousandths of the quota. How much the service saves up for us
     /// is not known, so it starts small, doubles with each stretch without refusals, and starts anew after one.
     credit_permille: u64,
@@ -136,6 +139,7 @@ impl MinuteQuota {
             strain: 0,
             refused_at: Timestamp::ZERO,
             raised_at: now,
+            rest: LIMIT_REST.0,
             credit_permille,
             burst_permille: config.burst_permille,
             credit_since: now,
@@ -221,9 +225,14 @@ impl MinuteQuota {
             return None;
         }
         self.strain = 0;
-        self.raised_at = now;
+        // Refused again soon after it was tried upwards: it is tried less often.
+        let soon = now < self.raised_at.saturating_add(LIMIT_REST.1);
+        self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(LIMIT_REST.1) } else { LIMIT_REST.0 };
+        self.raised_at = now.saturating_add(self.rest);
         let lowest = self.declared.map_or(floor, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(floor);
-        let limit = permille(self.limit.unwrap_or(counted), REFUSAL_KEEPS_PERMILLE).max(lowest);
+        // Where nothing was declared, what went out so far shows the rate that was too much.
+        let current = self.limit.unwrap_or_else(|| self.window.projected(now));
+        let limit = permille(current, REFUSAL_KEEPS_PERMILLE).max(lowest);
         let limit = self.declared.map_or(limit, |declared| limit.min(declared));
         self.set_limit(now, limit);
         Some(limit)

@@ -100,6 +100,18 @@ impl Window {
         if number == self.oldest { now } else { now.max(self.expiry(number - 1)) }
     }
 
+    /// What would count at the end of a whole span if things went on as since the first that counts, which is taken to be
+    /// at least a third of the span ago.
+    pub(crate) fn projected(&mut self, now: Timestamp) -> u64 {
+        let sum = self.sum(now);
+        let first = (self.oldest..=self.newest).find(|number| self.taken[self.index(*number)] > 0);
+        let Some(first) = first else { return sum };
+        let busy =
+            now.as_micros().saturating_sub(first.saturating_mul(self.slot)).clamp(self.span / 3, self.span).max(1);
+        let whole = u128::from(sum) * u128::from(self.span) / u128::from(busy);
+        u64::try_from(whole).unwrap_or(u64::MAX)
+    }
+
     /// When the slot `number` stops counting.
     fn expiry(&self, number: u64) -> Timestamp {
         Timestamp::from_micros((number + 1).saturating_mul(self.slot).saturating_add(self.span))

@@ -213,7 +213,7 @@ fn quotas_that_nobody_declared_are_learned_from_refusals() {
         let mut scenario = Scenario::new(law);
         scenario.declared = false;
         scenario.duration = Duration::from_secs(600);
-        scenario.median().expect(930, 50);
+        scenario.median().expect(940, 15);
     }
 }
 
@@ -223,7 +223,7 @@ fn half_of_the_declared_quota_is_found_and_used() {
     let effect = Effect::QuotaFactor { permille: 500 };
     scenario.lane.faults = vec![Fault { from_us: 0, to_us: u64::MAX, effect }];
     scenario.duration = Duration::from_secs(600);
-    scenario.median().expect(930, 200);
+    scenario.median().expect(940, 45);
 }
 
 #[test]
