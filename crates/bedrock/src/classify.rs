@@ -104,7 +104,7 @@ impl Verdict {
     /// ```
     #[must_use]
     pub const fn outcome(&self, retry_after: Option<Duration>) -> Outcome {
-        Outcome { class: self.class, spent: self.spent, retry_after }
+        Outcome { spent: self.spent, retry_after, ..Outcome::of(self.class) }
     }
 }
 

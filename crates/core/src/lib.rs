@@ -63,8 +63,8 @@ pub use bucket::Bucket;
 pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind};
 pub use concurrency::AdaptiveConcurrency;
 pub use engine::{
-    AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, Phase,
-    Refusal, Standing, TenantId, WakeReason, Wakeup,
+    AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
+    Phase, Refusal, Standing, TenantId, WakeReason, Wakeup,
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};

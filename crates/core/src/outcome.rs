@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::optional_micros;
+
 /// Which quota a refusal names, as far as its text tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,15 +94,34 @@ pub struct Outcome {
     /// What it cost.
     pub spent: Spent,
     /// The service's own word on when to come back, counted from the report.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "retry_after_us", default, skip_serializing_if = "Option::is_none", with = "optional_micros")]
     pub retry_after: Option<Duration>,
+    /// Tokens of the answer, where the service said: what speed and length of answers are learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u32>,
+    /// The answer was cut short by the cap on its length, and none of it reached the caller yet. Where the engine had
+    /// lowered that cap, the call is sent again with its own.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub truncated: bool,
 }
 
 impl Outcome {
     /// A full answer that settled at `tokens` quota tokens.
     #[must_use]
     pub const fn success(tokens: u64) -> Self {
-        Self { class: OutcomeClass::Success, spent: Spent::Tokens(tokens), retry_after: None }
+        Self {
+            class: OutcomeClass::Success,
+            spent: Spent::Tokens(tokens),
+            retry_after: None,
+            output_tokens: None,
+            truncated: false,
+        }
+    }
+
+    /// An attempt that never left: nothing was taken.
+    #[must_use]
+    pub const fn never_sent() -> Self {
+        Self { spent: Spent::NeverSent, ..Self::of(OutcomeClass::Cancelled) }
     }
 
     /// Any other end, with what it normally costs: a refusal costs no tokens, broken or timed-out work keeps its
@@ -121,13 +142,27 @@ impl Outcome {
             | OutcomeClass::Refused
             | OutcomeClass::Unusable => Spent::Nothing,
         };
-        Self { class, spent, retry_after: None }
+        Self { class, spent, retry_after: None, output_tokens: None, truncated: false }
     }
 
     /// The same outcome with the service's own word on when to come back.
     #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same outcome with the length of its answer in tokens.
+    #[must_use]
+    pub const fn output_tokens(mut self, tokens: u32) -> Self {
+        self.output_tokens = Some(tokens);
+        self
+    }
+
+    /// The same outcome of an answer that was cut short by its cap, before any of it reached the caller.
+    #[must_use]
+    pub const fn truncated(mut self) -> Self {
+        self.truncated = true;
         self
     }
 }

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sluicegate::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointId, Engine, Event, Input, InputError, ModelId, Outcome,
-    OutcomeClass, Policy, Refusal, Spent, TenantId, Timestamp,
+    OutcomeClass, Policy, Refusal, TenantId, Timestamp,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -398,10 +398,7 @@ impl Drop for Ticket {
         state.waiting.remove(&self.call);
         // A turn that came in the meantime was never taken, so its attempt never left.
         let input = match self.turns.try_recv() {
-            Ok(Turn::Send(Attempt { id: attempt, .. })) => Input::Report {
-                attempt,
-                outcome: Outcome { class: OutcomeClass::Cancelled, spent: Spent::NeverSent, retry_after: None },
-            },
+            Ok(Turn::Send(Attempt { id: attempt, .. })) => Input::Report { attempt, outcome: Outcome::never_sent() },
             _ => Input::Cancel(self.call),
         };
         // An error means that the call ended by itself in the meantime.

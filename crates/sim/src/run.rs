@@ -193,7 +193,8 @@ impl Player<'_> {
                     Some(error) => (error.at, failed(error.error, None, Spent::Unknown)),
                     None => {
                         let (_, settled) = service.cost(lane, &load, accepted.output_tokens);
-                        (accepted.finish_at, Outcome::success(settled))
+                        let output = u32::try_from(accepted.output_tokens).unwrap_or(u32::MAX);
+                        (accepted.finish_at, Outcome::success(settled).output_tokens(output))
                     }
                 };
                 set(outcome, Some(accepted.ticket));

@@ -246,9 +246,10 @@ impl Client {
         match usage {
             Some(usage) => {
                 self.ratios().observe_request(&self.inner.catalogue, &plan.model, &plan.shape, usage);
-                Outcome::success(self.inner.catalogue.settle(&plan.model, usage))
+                let answered = Outcome::success(self.inner.catalogue.settle(&plan.model, usage));
+                answered.output_tokens(u32::try_from(usage.output).unwrap_or(u32::MAX))
             }
-            None => Outcome { class: OutcomeClass::Success, spent: Spent::Unknown, retry_after: None },
+            None => Outcome::of(OutcomeClass::Success),
         }
     }
 

@@ -203,13 +203,7 @@ where
 
 impl<T, E> Drop for EventStream<T, E> {
     fn drop(&mut self) {
-        self.settle(|stream| {
-            if stream.complete {
-                stream.answered()
-            } else {
-                Outcome { class: OutcomeClass::Cancelled, spent: Spent::Unknown, retry_after: None }
-            }
-        });
+        self.settle(|stream| if stream.complete { stream.answered() } else { Outcome::of(OutcomeClass::Cancelled) });
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::BreakerState;
 use crate::outcome::{Outcome, OutcomeClass, Quota};
 use crate::policy::{EndpointId, ModelId, PoolId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, as_micros};
 
 /// Names one logical request of the application; the caller picks it and does not use it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +24,11 @@ pub struct AttemptId(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(pub u32);
+
+/// Names a kind of call, for what is learned of the length of answers; the caller picks it. 0 where it does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LabelId(pub u16);
 
 /// One logical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,13 +48,44 @@ pub struct Call {
     /// Whom it is made for.
     #[serde(default)]
     pub tenant: TenantId,
+    /// What calls share that reuse one prompt cache, such as a conversation; it keeps them on one endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<u64>,
+    /// How many tokens of the prompt that cache is expected to hold: what moving elsewhere costs.
+    #[serde(default)]
+    pub cached_tokens: u32,
+    /// The cap on the answer's length that is part of `tokens`, where the sender can still lower it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// What kind of call it is: lengths of answers are learned for each model and label.
+    #[serde(default)]
+    pub label: LabelId,
+    /// A hash of what is asked. A call that comes again soon after it failed shows that somebody else retries as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<u64>,
+    /// Never sent twice at once, whatever the policy says of hedging.
+    #[serde(default)]
+    pub lone: bool,
 }
 
 impl Call {
     /// A call for `tokens` tokens without deadline, at priority 0, for tenant 0.
     #[must_use]
     pub const fn new(id: CallId, model: ModelId, tokens: u64) -> Self {
-        Self { id, model, tokens, deadline: None, priority: 0, tenant: TenantId(0) }
+        Self {
+            id,
+            model,
+            tokens,
+            deadline: None,
+            priority: 0,
+            tenant: TenantId(0),
+            affinity: None,
+            cached_tokens: 0,
+            max_tokens: None,
+            label: LabelId(0),
+            fingerprint: None,
+            lone: false,
+        }
     }
 
     /// The same call with a deadline.
@@ -70,6 +106,42 @@ impl Call {
     #[must_use]
     pub const fn tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = tenant;
+        self
+    }
+
+    /// The same call, kept with others of `key` where their prompt cache is, which holds `cached_tokens` of its prompt.
+    #[must_use]
+    pub const fn affinity(mut self, key: u64, cached_tokens: u32) -> Self {
+        self.affinity = Some(key);
+        self.cached_tokens = cached_tokens;
+        self
+    }
+
+    /// The same call with the cap on its answer that is part of its tokens.
+    #[must_use]
+    pub const fn max_tokens(mut self, cap: u32) -> Self {
+        self.max_tokens = Some(cap);
+        self
+    }
+
+    /// The same call with a label.
+    #[must_use]
+    pub const fn label(mut self, label: LabelId) -> Self {
+        self.label = label;
+        self
+    }
+
+    /// The same call with a hash of what it asks.
+    #[must_use]
+    pub const fn fingerprint(mut self, hash: u64) -> Self {
+        self.fingerprint = Some(hash);
+        self
+    }
+
+    /// The same call, never to be hedged.
+    #[must_use]
+    pub const fn lone(mut self) -> Self {
+        self.lone = true;
         self
     }
 }
@@ -264,6 +336,7 @@ pub enum Event {
         /// 1 for the call's first attempt.
         number: u32,
         /// Since the call was submitted.
+        #[serde(rename = "waited_us", with = "as_micros")]
         waited: Duration,
         /// What it reserves.
         reserved_tokens: u64,
@@ -283,6 +356,7 @@ pub enum Event {
         /// What it was settled at.
         spent_tokens: u64,
         /// Since it went out.
+        #[serde(rename = "took_us", with = "as_micros")]
         took: Duration,
     },
     /// A call will be tried again.
@@ -305,6 +379,7 @@ pub enum Event {
         /// Attempts it took.
         attempts: u32,
         /// Since it was submitted.
+        #[serde(rename = "took_us", with = "as_micros")]
         took: Duration,
     },
     /// A refusal showed that a pool's limit was wrong; this one holds now.
@@ -347,6 +422,7 @@ pub enum Event {
     /// Time went backwards; the engine went on with the latest time it had seen.
     ClockBackwards {
         /// How far.
+        #[serde(rename = "by_us", with = "as_micros")]
         by: Duration,
     },
     /// Nobody took the events out; the oldest were dropped.

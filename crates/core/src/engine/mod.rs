@@ -13,7 +13,8 @@ use core::time::Duration;
 
 pub use explain::{EndpointView, Explanation, Phase, Standing};
 pub use io::{
-    AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, Refusal, TenantId, WakeReason, Wakeup,
+    AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, LabelId, Refusal, TenantId, WakeReason,
+    Wakeup,
 };
 use queue::{Place, Queue};
 

@@ -137,7 +137,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Spent::NeverSent),
     ];
     let retry_after = option::weighted(0.1, (0_u64..20_000).prop_map(Duration::from_millis));
-    (class, spent, retry_after).prop_map(|(class, spent, retry_after)| Outcome { class, spent, retry_after })
+    (class, spent, retry_after).prop_map(|(class, spent, retry_after)| Outcome {
+        spent,
+        retry_after,
+        ..Outcome::of(class)
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {
