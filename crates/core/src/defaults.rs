@@ -70,6 +70,34 @@ pub const PEAK_FACTOR: u64 = 2;
 pub const PEAK_PERMILLE: u64 = 20;
 /// Refusals by quota after which a call without a deadline ends; one with a deadline waits on.
 pub const THROTTLED_ATTEMPTS: u32 = 20;
+/// How long a call waits for an endpoint of an earlier group, in milliseconds.
+pub const GROUP_WAIT_MS: u64 = 0;
+/// How long a call waits for its own model before a fallback may serve it, in milliseconds.
+pub const FALLBACK_AFTER_MS: u64 = 1_000;
+/// What reading a prompt from its cache is worth in waiting, besides the tokens it saves, in milliseconds.
+pub const AFFINITY_WAIT_MS: u64 = 500;
+/// How long a prompt cache lives after its last use, in milliseconds: Amazon Bedrock's default of five minutes.
+pub const AFFINITY_TTL_MS: u64 = 300_000;
+/// Affinity keys whose endpoint is remembered; the one that was used longest ago goes first.
+pub const AFFINITY_KEYS: usize = 10_000;
+/// Calls whose failure is remembered, to notice that they come again.
+pub const FAILURES_KEPT: usize = 1_024;
+/// A call that comes again within this time after it failed is somebody else's retry.
+pub const STACKED_WITHIN: Duration = Duration::from_secs(60);
+/// Hedges allowed per thousand calls.
+pub const HEDGE_SHARE_PERMILLE: u64 = 50;
+/// A pool of which more than this is used, in thousandths, is too tight for a hedge.
+pub const HEDGE_POOL_USE_PERMILLE: u64 = 800;
+/// Answers of an endpoint that must have been timed before its slow ones are hedged.
+pub const HEDGE_MINIMUM_ANSWERS: u32 = 50;
+/// Hedges that can be saved up.
+pub const HEDGES_SAVED: u64 = 10;
+/// The share of answers, in thousandths, that an advised cap on their length holds.
+pub const CAP_HOLDS_PERMILLE: u64 = 999;
+/// Answers that must have been seen before a cap is advised.
+pub const CAP_MINIMUM_ANSWERS: u64 = 1_000;
+/// Kinds of calls, by model and label, whose lengths of answers are kept apart; the rest share those of label 0.
+pub const LABELS_KEPT: usize = 256;
 /// The largest share of a model's endpoints that breakers may keep shut at once, in per cent.
 pub const SHUT_AT_MOST_PERCENT: u64 = 100;
 /// How long a pool must go without a refusal for its credit to double: at first, and at most after refusals.

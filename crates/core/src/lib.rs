@@ -69,7 +69,8 @@ pub use engine::{
 pub use limiter::{Admission, Limiter, LimiterConfig, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
 pub use policy::{
-    Endpoint, EndpointId, FAULT_CODES, Fault, ModelId, Policy, PolicyError, Pool, PoolId, Queue, Retry, Section, Tenant,
+    Endpoint, EndpointId, FAULT_CODES, Fallback, Fault, Hedge, ModelId, OutputCap, Policy, PolicyError, Pool, PoolId,
+    Queue, Retry, Router, Section, Tenant,
 };
 pub use random::Rng;
 pub use service_time::ServiceTime;

@@ -2,6 +2,7 @@
 
 mod read;
 mod reader;
+mod sections;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -58,6 +59,52 @@ pub struct Endpoint {
     pub pools: Vec<PoolId>,
     /// What its breaker does.
     pub breaker: BreakerMode,
+    /// Its share beside the others' where several can start a call.
+    pub weight: u32,
+    /// Endpoints of a later group are used while none of an earlier one can start a call.
+    pub group: u8,
+}
+
+/// What may serve a model's calls in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The models, in order of preference; empty for none.
+    pub models: Vec<ModelId>,
+    /// How long a call waits for the model itself.
+    pub after: Duration,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// How long a call waits for an endpoint of an earlier group before one of a later group may serve it.
+    pub group_wait: Duration,
+    /// What reading a prompt from its cache is worth in waiting, besides the tokens it saves.
+    pub affinity_wait: Duration,
+    /// How long a prompt cache lives after its last use.
+    pub affinity_ttl: Duration,
+}
+
+/// When a call that takes long is sent a second time, elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// The quantile of the endpoint's service times after which an attempt takes long, in thousandths.
+    pub after_permille: u32,
+    /// Hedges allowed per thousand calls.
+    pub share_permille: u64,
+    /// A pool of which more than this is used, in thousandths, serves no hedge.
+    pub pool_use_at_most_permille: u64,
+}
+
+/// What is done with what is learned of the length of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputCap {
+    /// Whether caps that are higher than answers need are lowered.
+    pub clamp: bool,
+    /// The share of answers that an advised cap holds, in thousandths.
+    pub holds_permille: u32,
+    /// Answers that must have been seen before a cap is advised.
+    pub minimum_answers: u32,
 }
 
 /// How calls are tried again.
@@ -123,11 +170,16 @@ pub struct Queue {
 pub struct Policy {
     pools: Vec<Pool>,
     models: Vec<String>,
+    /// For each model.
+    fallbacks: Vec<Fallback>,
     endpoints: Vec<Endpoint>,
     residency: Vec<String>,
     retry: Retry,
     breaker: BreakerConfig,
     shut_at_most_percent: u8,
+    router: Router,
+    hedge: Option<Hedge>,
+    output_cap: OutputCap,
     queue: Queue,
     tenants: Vec<Tenant>,
     data: Option<Value>,
@@ -240,6 +292,30 @@ impl Policy {
     #[must_use]
     pub const fn shut_at_most_percent(&self) -> u8 {
         self.shut_at_most_percent
+    }
+
+    /// What may serve a model's calls in its place; nothing for a model that the policy does not have.
+    #[must_use]
+    pub fn fallback(&self, model: ModelId) -> Option<&Fallback> {
+        self.fallbacks.get(usize::from(model.0))
+    }
+
+    /// How an endpoint is chosen.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// When calls are hedged; `None` for never.
+    #[must_use]
+    pub const fn hedge(&self) -> Option<&Hedge> {
+        self.hedge.as_ref()
+    }
+
+    /// What is done with what is learned of the length of answers.
+    #[must_use]
+    pub const fn output_cap(&self) -> &OutputCap {
+        &self.output_cap
     }
 
     /// Bounds on waiting.

@@ -2,22 +2,21 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Endpoint, Fault, ModelId, Policy, Pool, PoolId, Queue, Retry, Section, Tenant};
-use crate::backoff::{Backoff, Curve};
-use crate::breaker::{BreakerConfig, BreakerMode, BreakerWindow};
-use crate::budget::RetryBudgetConfig;
+use super::sections::{MOST_MS, breaker, hedge, milliseconds, output_cap, queue, retry, router, shut, small};
+use super::{Endpoint, Fallback, Fault, ModelId, Policy, Pool, PoolId, Section, Tenant};
+use crate::breaker::BreakerMode;
 use crate::defaults::*;
 use crate::limiter::LimiterConfig;
 
 /// Far above any quota a service grants: the fastest published are some tens of millions of tokens a minute.
 const MOST_PER_MINUTE: u64 = 1_000_000_000;
 const MOST_PER_DAY: u64 = 1_000_000_000_000;
-const MOST_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 const MOST_NAMES: usize = 4_096;
 
 const BREAKER_MODES: &[(&str, BreakerMode)] = &[
@@ -35,6 +34,15 @@ struct WrittenEndpoint {
     geography: Option<String>,
     pools: Vec<String>,
     breaker: BreakerMode,
+    weight: u32,
+    group: u8,
+    pointer: String,
+}
+
+/// What may serve a model instead, as written.
+struct WrittenFallback {
+    models: Vec<String>,
+    after: Duration,
     pointer: String,
 }
 
@@ -63,10 +71,25 @@ fn read(top: &mut Section<'_>) -> Policy {
     top.integer("version", POLICY_VERSION..=POLICY_VERSION, POLICY_VERSION, "The version of this form.");
     let pools = pools(top);
     let written = top.entries("endpoints", "The places calls can be sent, by name.", |_, section| endpoint(section));
+    let fallbacks = top.entries("models", "What may serve a model's calls in its place, by model.", |_, model| {
+        let models = model.texts("fallbacks", "Models that may serve instead, the best first. None, if absent.");
+        let after = milliseconds(
+            model,
+            "fallback_after_ms",
+            0,
+            MOST_MS,
+            Duration::from_millis(FALLBACK_AFTER_MS),
+            "How long a call waits for the model itself, unless that cannot serve it at all.",
+        );
+        WrittenFallback { models, after, pointer: model.pointer_to("") }
+    });
     let residency = top.texts("residency", "The geographies calls may be processed in. All, if absent.");
     let retry = top.section("retry", "How calls are tried again.", retry);
     let (breaker, shut_at_most_percent) =
         top.section("breaker", "When a failing endpoint is taken out.", |section| (breaker(section), shut(section)));
+    let router = top.section("router", "How an endpoint is chosen.", router);
+    let hedge = top.section("hedge", "When a call that takes long is sent a second time, elsewhere.", hedge);
+    let output_cap = top.section("output_cap", "What is done with the learned length of answers.", output_cap);
     let queue = top.section("queue", "Bounds on waiting.", queue);
     let tenants = top.entries("tenants", "Between whom the quota is shared fairly, by name.", |_, tenant| {
         small(tenant.integer("weight", 1..=1_000, 1, "The tenant's share beside the others'."))
@@ -82,8 +105,23 @@ fn read(top: &mut Section<'_>) -> Policy {
         top.fault("out_of_range", String::new(), format!("more than {MOST_NAMES} endpoints or pools"));
     }
     let (models, endpoints) = resolve(top, written, &pools);
-    let policy =
-        Policy { pools, models, endpoints, residency, retry, breaker, shut_at_most_percent, queue, tenants, data };
+    let fallbacks = resolve_fallbacks(top, fallbacks, &models);
+    let policy = Policy {
+        pools,
+        models,
+        fallbacks,
+        endpoints,
+        residency,
+        retry,
+        breaker,
+        shut_at_most_percent,
+        router,
+        hedge,
+        output_cap,
+        queue,
+        tenants,
+        data,
+    };
     check_residency(top, &policy);
     policy
 }
@@ -130,6 +168,19 @@ fn endpoint(section: &mut Section<'_>) -> WrittenEndpoint {
         breaker: section
             .choice("breaker", BREAKER_MODES, "enabled", "What its breaker does: \"forced-open\" takes it out.")
             .unwrap_or(BreakerMode::Enabled),
+        weight: small(section.integer(
+            "weight",
+            1..=1_000,
+            1,
+            "Its share beside the others' where several can start a call.",
+        )),
+        group: u8::try_from(section.integer(
+            "group",
+            0..=255,
+            0,
+            "Endpoints of a later group serve while none of an earlier one can start a call.",
+        ))
+        .unwrap_or(u8::MAX),
         pointer: section.pointer_to(""),
     }
 }
@@ -167,10 +218,41 @@ fn resolve(
             geography: endpoint.geography,
             pools: found,
             breaker: endpoint.breaker,
+            weight: endpoint.weight,
+            group: endpoint.group,
             name,
         });
     }
     (models, endpoints)
+}
+
+fn resolve_fallbacks(
+    top: &mut Section<'_>,
+    written: Vec<(String, WrittenFallback)>,
+    models: &[String],
+) -> Vec<Fallback> {
+    let none = Fallback { models: Vec::new(), after: Duration::from_millis(FALLBACK_AFTER_MS) };
+    let mut fallbacks = vec![none; models.len()];
+    let find = |name: &str| models.iter().position(|model| model == name);
+    for (name, fallback) in written {
+        let place = fallback.pointer.trim_end_matches('/');
+        let Some(of) = find(&name) else {
+            top.fault("unknown_model", place.to_string(), format!("no endpoint under /endpoints serves \"{name}\""));
+            continue;
+        };
+        fallbacks[of].after = fallback.after;
+        for (index, model) in fallback.models.iter().enumerate() {
+            let place = format!("{place}/fallbacks/{index}");
+            match find(model) {
+                Some(same) if same == of => top.fault("inconsistent", place, "a model is no fallback for itself"),
+                Some(other) => fallbacks[of].models.push(ModelId(u16::try_from(other).unwrap_or(u16::MAX))),
+                None => {
+                    top.fault("unknown_model", place, format!("no endpoint under /endpoints serves \"{model}\""));
+                }
+            }
+        }
+    }
+    fallbacks
 }
 
 fn check_residency(top: &mut Section<'_>, policy: &Policy) {
@@ -184,204 +266,4 @@ fn check_residency(top: &mut Section<'_>, policy: &Policy) {
             );
         }
     }
-}
-
-fn retry(section: &mut Section<'_>) -> Retry {
-    let max_attempts =
-        section.integer("max_attempts", 1..=100, MAX_ATTEMPTS, "Attempts a call gets, the first included.");
-    let overloaded = section.section("overloaded", "The delay after a capacity error.", |section| {
-        backoff(section, OVERLOADED_BASE_MS, OVERLOADED_CAP_MS)
-    });
-    let not_ready = section.section("not_ready", "The delay while a model is being loaded.", |section| {
-        backoff(section, NOT_READY_BASE_MS, NOT_READY_CAP_MS)
-    });
-    let other = section
-        .section("other", "The delay after anything else.", |section| backoff(section, OTHER_BASE_MS, OTHER_CAP_MS));
-    let budget = section.section("budget", "What bounds the retries of all calls together.", |section| {
-        let preset = section.choice(
-            "preset",
-            &[("default", RetryBudgetConfig::DEFAULT), ("aws-standard", RetryBudgetConfig::AWS_STANDARD)],
-            "default",
-            "A known budget: \"aws-standard\" is what the AWS SDKs keep. The fields below belong to \"default\".",
-        );
-        let ratio = section.integer(
-            "ratio_permille",
-            0..=10_000,
-            BUDGET_RATIO_PERMILLE,
-            "Retries per thousand calls that succeed at once.",
-        );
-        let per_second = section.integer("per_second", 1..=100_000, BUDGET_PER_SECOND, "Retries allowed a second.");
-        let capacity = section.integer("capacity", 1..=1_000_000, BUDGET_CAPACITY, "Retries that can be saved up.");
-        match preset {
-            Some(RetryBudgetConfig::AWS_STANDARD) => RetryBudgetConfig::AWS_STANDARD,
-            _ => RetryBudgetConfig {
-                capacity: capacity * 1_000,
-                deposit: ratio,
-                per_second: per_second * 1_000,
-                ..RetryBudgetConfig::DEFAULT
-            },
-        }
-    });
-    Retry {
-        max_attempts: u32::try_from(max_attempts).unwrap_or(u32::MAX),
-        overloaded,
-        not_ready,
-        other,
-        timed_out: section.boolean("timed_out", false, "Try again what the service gave up on; it was charged."),
-        model_error: section.boolean("model_error", false, "Try again what the model failed on; it was charged."),
-        budget,
-    }
-}
-
-fn backoff(section: &mut Section<'_>, base_ms: u64, cap_ms: u64) -> Backoff {
-    const CURVES: &[(&str, Curve)] = &[
-        ("full", Curve::Full),
-        ("equal", Curve::Equal),
-        ("decorrelated", Curve::Decorrelated),
-        ("exponential", Curve::Exponential),
-        ("constant", Curve::Constant),
-        ("additive", Curve::Additive),
-    ];
-    const PRESETS: &[(&str, Option<Backoff>)] = &[
-        ("none", None),
-        ("aws-standard", Some(Backoff::aws_standard_transient())),
-        ("aws-standard-throttled", Some(Backoff::aws_standard_throttled())),
-        ("aws-legacy", Some(Backoff::aws_legacy())),
-        ("seed-article", Some(Backoff::seed_article())),
-    ];
-    let preset = section.choice("preset", PRESETS, "none", "A known curve, used instead of the fields below.");
-    let curve = section.choice("curve", CURVES, "full", "The shape of the delay.");
-    let base = section.integer("base_ms", 1..=MOST_MS, base_ms, "The first delay, in milliseconds.");
-    let cap = section.integer("cap_ms", 1..=MOST_MS, cap_ms, "The longest delay, in milliseconds, jitter included.");
-    if base > cap {
-        let message = format!("base_ms ({base}) is above cap_ms ({cap})");
-        section.fault("inconsistent", section.pointer_to("base_ms"), message);
-    }
-    preset.flatten().unwrap_or_else(|| {
-        Backoff::new(curve.unwrap_or(Curve::Full), Duration::from_millis(base), Duration::from_millis(cap))
-    })
-}
-
-/// With 100, all may be shut: whatever the endpoints do, none is stormed.
-fn shut(section: &mut Section<'_>) -> u8 {
-    let percent = section.integer(
-        "shut_at_most_percent",
-        0..=100,
-        SHUT_AT_MOST_PERCENT,
-        "The largest share of a model's endpoints that may be shut at once.",
-    );
-    u8::try_from(percent).unwrap_or(100)
-}
-
-fn breaker(section: &mut Section<'_>) -> BreakerConfig {
-    let default = BreakerConfig::DEFAULT;
-    let failure_rate = section.integer(
-        "failure_rate_percent",
-        1..=100,
-        u64::from(default.failure_rate_percent),
-        "Opens when at least this share of the attempts failed.",
-    );
-    let slow_rate = section.integer(
-        "slow_rate_percent",
-        1..=100,
-        u64::from(default.slow_rate_percent),
-        "Opens when at least this share of the attempts was slow.",
-    );
-    let slow_after = section.optional_integer(
-        "slow_after_ms",
-        1..=MOST_MS,
-        "What counts as slow, in milliseconds. Nothing, if absent.",
-    );
-    let attempts = section.optional_integer("window_attempts", 1..=100_000, "Measure over the last so many attempts.");
-    let seconds = section.optional_integer("window_seconds", 1..=3_600, "Measure over the last so many seconds.");
-    if attempts.is_some() && seconds.is_some() {
-        let place = section.pointer_to("window_seconds");
-        section.fault("inconsistent", place, "window_attempts and window_seconds exclude each other; keep one");
-    }
-    let window = match (attempts, seconds) {
-        (Some(attempts), _) => BreakerWindow::Attempts(small(attempts)),
-        (None, Some(seconds)) => BreakerWindow::Seconds(small(seconds)),
-        (None, None) => default.window,
-    };
-    let minimum = section.integer(
-        "minimum_attempts",
-        1..=100_000,
-        u64::from(default.minimum_attempts),
-        "Fewer attempts than this decide nothing.",
-    );
-    let open_for = milliseconds(section, "open_ms", 1, MOST_MS, default.open_for, "How long it stays open at first.");
-    let open_at_most =
-        milliseconds(section, "open_at_most_ms", 1, MOST_MS, default.open_at_most, "The longest it stays open.");
-    let probes = section.integer("probes", 1..=1_000, u64::from(default.probes), "Probes that must be good to close.");
-    let jitter = section.integer(
-        "open_jitter_permille",
-        0..=1_000,
-        u64::from(default.open_jitter_permille),
-        "How much longer it may stay open at random, in thousandths.",
-    );
-    BreakerConfig {
-        mode: default.mode,
-        failure_rate_percent: small(failure_rate),
-        slow_rate_percent: small(slow_rate),
-        slow_after: slow_after.map(Duration::from_millis),
-        window,
-        minimum_attempts: small(minimum),
-        open_for,
-        open_at_most,
-        open_jitter_permille: small(jitter),
-        probes: small(probes),
-    }
-}
-
-fn queue(section: &mut Section<'_>) -> Queue {
-    let capacity = section.integer("capacity", 1..=10_000_000, QUEUE_CAPACITY, "Calls that may wait at once.");
-    let deadline = section.optional_integer(
-        "deadline_ms",
-        1..=MOST_MS,
-        "The deadline of a call that brings none, in milliseconds from its submission.",
-    );
-    let lease = milliseconds(
-        section,
-        "lease_ms",
-        1_000,
-        MOST_MS,
-        Duration::from_millis(LEASE_MS),
-        "How long an attempt may be out before its permit is taken back.",
-    );
-    let target_wait = section.optional_integer(
-        "target_wait_ms",
-        1..=MOST_MS,
-        "Refuse at once what would have to wait longer, in milliseconds, so that overload is shed early.",
-    );
-    let priority_step = milliseconds(
-        section,
-        "priority_step_ms",
-        0,
-        3_600_000,
-        Duration::from_millis(PRIORITY_STEP_MS),
-        "How much waiting one level of priority is worth, so that low priorities are served in the end.",
-    );
-    Queue {
-        capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
-        deadline: deadline.map(Duration::from_millis),
-        lease,
-        target_wait: target_wait.map(Duration::from_millis),
-        priority_step,
-    }
-}
-
-fn milliseconds(
-    section: &mut Section<'_>,
-    key: &'static str,
-    least: u64,
-    most: u64,
-    default: Duration,
-    doc: &str,
-) -> Duration {
-    let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(section.integer(key, least..=most, default, doc))
-}
-
-fn small(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -49,6 +49,7 @@ pub const FAULT_CODES: &[&str] = &[
     "missing",
     "empty",
     "unknown_pool",
+    "unknown_model",
     "repeated",
     "inconsistent",
     "residency_excludes_all",
