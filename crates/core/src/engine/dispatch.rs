@@ -4,12 +4,13 @@ use core::time::Duration;
 
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
 use super::queue::{Entry, Place};
+use super::route::{Route, nowhere, sooner};
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
 use crate::limiter::Admission;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
-use crate::random::{Rng, scale};
+use crate::random::Rng;
 use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u128 = 60_000_000;
@@ -27,27 +28,6 @@ pub(super) enum Start {
     Never {
         limit: u64,
     },
-}
-
-/// What is to be done with the call at the head of a queue.
-enum Route {
-    Send(EndpointId),
-    /// Nothing before this time, or before the next report.
-    Wait(Option<Timestamp>),
-    End(Refusal, Option<Timestamp>),
-}
-
-fn sooner(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
-    Some(known.map_or(at, |known| known.min(at)))
-}
-
-/// Why a call that no endpoint can start at any time is refused.
-fn nowhere(usable_at: Option<Timestamp>, largest: Option<u64>) -> (Refusal, Option<Timestamp>) {
-    match (usable_at, largest) {
-        (None, Some(limit)) => (Refusal::TooLarge { limit }, None),
-        // An operator who shut an endpoint has not said until when.
-        _ => (Refusal::NoEndpoint, usable_at.filter(|at| *at < Timestamp::MAX)),
-    }
 }
 
 impl Engine {
@@ -68,6 +48,7 @@ impl Engine {
                 throttled: 0,
                 phase: CallPhase::Waiting,
                 failed_at: None,
+                parked: false,
                 delay: Duration::ZERO,
                 charged: None,
                 too_late_at: None,
@@ -106,7 +87,7 @@ impl Engine {
     fn earliest_start(&mut self, now: Timestamp, call: &Call) -> Result<Timestamp, (Refusal, Option<Timestamp>)> {
         let (mut earliest, mut usable_at, mut largest) = (None, None, None);
         for index in 0.. {
-            let Some(endpoint) = self.model(call.model).endpoints.get(index).copied() else { break };
+            let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
             match self.start(now, endpoint, call.tokens) {
                 Start::Now | Start::AfterAReport => earliest = Some(now),
                 Start::At(at, _) => earliest = sooner(earliest, at),
@@ -119,7 +100,7 @@ impl Engine {
 
     /// When a call that was refused for its deadline could be submitted again with as much time as it had: when those
     /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
-    fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
+    pub(super) fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
         let latest = self.latest_start(call, submitted)?;
         (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call)))
     }
@@ -134,7 +115,7 @@ impl Engine {
         }
         let tokens = tokens * u128::from(state.spent_permille) / 1_000;
         let per_minute = |quota: Quota| -> Option<u128> {
-            state.pools.iter().map(|pool| self.pools[usize::from(pool.0)].limit(quota).map(u128::from)).sum()
+            state.candidates.pools.iter().map(|pool| self.pools[usize::from(pool.0)].limit(quota).map(u128::from)).sum()
         };
         let by_tokens = per_minute(Quota::Tokens).map_or(0, |rate| tokens * MINUTE_US / rate.max(1));
         let by_requests = per_minute(Quota::Requests).map_or(0, |rate| calls * MINUTE_US / rate.max(1));
@@ -143,7 +124,7 @@ impl Engine {
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
     fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
-        let endpoints = &self.model(call.model).endpoints;
+        let endpoints = &self.model(call.model).candidates.endpoints;
         endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, call, submitted)).max()
     }
 
@@ -151,7 +132,7 @@ impl Engine {
     ///
     /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
     /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
-    fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+    pub(super) fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         let deadline = call.deadline?;
         let state = &self.endpoints[usize::from(endpoint.0)];
         let latest = deadline.saturating_sub(state.service_time.allowance());
@@ -225,6 +206,7 @@ impl Engine {
         while let Some((model, id)) = self.head() {
             match self.route(now, id, rng) {
                 Route::Send(endpoint) => self.send(now, id, endpoint),
+                Route::Park(at) => self.park(id, at),
                 Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
                 Route::Wait(at) => {
                     let Err(passing) = self.pass(now, model) else { continue };
@@ -246,8 +228,9 @@ impl Engine {
         let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.call.model, state.call.tokens)) else {
             return;
         };
+        let own = self.model(model).candidates.own;
         for index in 0.. {
-            let Some(endpoint) = self.model(model).endpoints.get(index).copied() else { break };
+            let Some(endpoint) = self.model(model).candidates.endpoints[..own].get(index).copied() else { break };
             if let Start::At(_, Some(Quota::Requests | Quota::Tokens | Quota::Unknown)) =
                 self.start(now, endpoint, tokens)
             {
@@ -290,59 +273,6 @@ impl Engine {
         });
         let (_, index, id) = first.min()?;
         Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), id))
-    }
-
-    /// Picks the endpoint with the earliest useful start. Among several that can start now: those where the call has
-    /// not just failed, then at random, with one draw.
-    fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
-        let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
-        let (call, submitted, failed_at) = (state.call, state.submitted, state.failed_at);
-        self.ready.clear();
-        self.idle.clear();
-        // When an endpoint could start it, and when one that cannot now will be able to start it or those behind it.
-        let (mut earliest, mut wake) = (None, None);
-        let mut hopeful = false;
-        let (mut usable_at, mut largest) = (None, None);
-        for index in 0.. {
-            let Some(endpoint) = self.model(call.model).endpoints.get(index).copied() else { break };
-            let last = self.latest_start_at(endpoint, &call, submitted);
-            match self.start(now, endpoint, call.tokens) {
-                Start::Now if last.is_none_or(|last| now <= last) => self.ready.push(endpoint),
-                Start::Now => {
-                    earliest = Some(now);
-                    self.idle.push(endpoint);
-                }
-                Start::At(at, _) => {
-                    earliest = sooner(earliest, at);
-                    wake = sooner(wake, at);
-                    hopeful |= last.is_none_or(|last| at <= last);
-                }
-                Start::AfterAReport => hopeful = true,
-                Start::Unusable(at) => {
-                    usable_at = sooner(usable_at, at);
-                    wake = sooner(wake, at);
-                }
-                Start::Never { limit } => largest = largest.max(Some(limit)),
-            }
-        }
-        if self.ready.len() > 1 {
-            self.ready.retain(|endpoint| Some(*endpoint) != failed_at);
-        }
-        match (self.ready.as_slice(), hopeful) {
-            ([only], _) => Route::Send(*only),
-            ([], true) => Route::Wait(wake),
-            ([], false) => match earliest {
-                Some(at) => Route::End(Refusal::Deadline, self.retry_at(&call, submitted, at)),
-                None => {
-                    let (why, retry_at) = nowhere(usable_at, largest);
-                    Route::End(why, retry_at)
-                }
-            },
-            (several, _) => {
-                let pick = scale(rng.next_u64(), several.len() as u64 - 1);
-                Route::Send(several[usize::try_from(pick).unwrap_or(0)])
-            }
-        }
     }
 
     /// When `endpoint` could start a call of `tokens` tokens.
@@ -394,7 +324,7 @@ impl Engine {
         state.attempts += 1;
         state.phase = CallPhase::Out(attempt);
         let (number, submitted) = (state.attempts, state.submitted);
-        let Call { tokens, tenant, model, .. } = state.call;
+        let Call { tokens, tenant, model, affinity, .. } = state.call;
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -405,16 +335,29 @@ impl Engine {
         self.leases.insert((expires, attempt));
         self.attempts.insert(
             attempt,
-            AttemptState { call: id, abandoned: false, endpoint, started: now, tokens, expires, probe, tenant },
+            AttemptState { call: id, model, abandoned: false, endpoint, started: now, tokens, expires, probe, tenant },
         );
         let weight = self.policy.weight(tenant);
         self.model_mut(model).queue.sent(tenant, weight, tokens);
         self.decisions.push_back(Decision::Send { call: id, attempt, endpoint });
         let waited = now.saturating_since(submitted);
+        if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now)) {
+            self.event(Event::AffinityMoved { call: id, from, to: endpoint });
+        }
         self.event(Event::Sent { call: id, attempt, endpoint, number, waited, reserved_tokens: tokens });
     }
 
-    /// Retries whose time has come go back to their old place in the queue.
+    /// Lets a call step aside until the endpoint with its prompt cache can start it; once.
+    fn park(&mut self, id: CallId, at: Timestamp) {
+        self.unqueue(id);
+        if let Some(state) = self.calls.get_mut(&id) {
+            state.parked = true;
+            state.phase = CallPhase::Delayed(at);
+            self.delayed.insert((at, id));
+        }
+    }
+
+    /// What was put off and is due goes back to their old place in the queue.
     fn release_delayed(&mut self, now: Timestamp) {
         while let Some((at, id)) = self.delayed.first().copied()
             && at <= now

@@ -80,6 +80,7 @@ impl Engine {
         let ahead = (phase == Phase::Waiting).then(|| self.model(model).queue.before(tenant, place));
         let endpoints = self
             .model(model)
+            .candidates
             .endpoints
             .clone()
             .into_iter()

@@ -312,7 +312,7 @@ pub enum WakeReason {
     Undrained,
     /// A pool has refilled, or an endpoint may be probed.
     Start,
-    /// A retry is due.
+    /// A call that was put off is due: a retry, or a wait for its prompt cache.
     Retry,
     /// A waiting call can no longer be answered in time.
     Deadline,
@@ -404,6 +404,15 @@ pub enum Event {
         endpoint: EndpointId,
         /// To what.
         state: BreakerState,
+    },
+    /// A call went elsewhere than where its prompt cache is.
+    AffinityMoved {
+        /// The call.
+        call: CallId,
+        /// Where its cache is.
+        from: EndpointId,
+        /// Where it went.
+        to: EndpointId,
     },
     /// The service said that the endpoint cannot serve its model; it is left out for a while.
     EndpointUnusable {

@@ -2,21 +2,25 @@
 
 mod dispatch;
 mod explain;
+mod homes;
 mod io;
 mod queue;
 mod reconfigure;
 mod report;
+mod route;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use explain::{EndpointView, Explanation, Phase, Standing};
+use homes::Homes;
 pub use io::{
     AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, LabelId, Refusal, TenantId, WakeReason,
     Wakeup,
 };
 use queue::{Place, Queue};
+use route::Candidates;
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::{MilliTokens, RetryBudget};
@@ -40,6 +44,8 @@ struct CallState {
     phase: CallPhase,
     /// Where the last attempt failed: other endpoints are tried first.
     failed_at: Option<EndpointId>,
+    /// It has waited for its prompt cache already.
+    parked: bool,
     delay: Duration,
     /// What the last retry cost the budget.
     charged: Option<MilliTokens>,
@@ -58,6 +64,8 @@ enum CallPhase {
 struct AttemptState {
     call: CallId,
     tenant: TenantId,
+    /// The model that was asked for.
+    model: ModelId,
     /// The call was cancelled; the report only settles.
     abandoned: bool,
     endpoint: EndpointId,
@@ -78,10 +86,7 @@ struct EndpointState {
 
 #[derive(Debug)]
 struct ModelState {
-    /// The endpoints that serve it and that residency allows.
-    endpoints: Vec<EndpointId>,
-    /// The pools those endpoints draw on, each once.
-    pools: Vec<PoolId>,
+    candidates: Candidates,
     queue: Queue,
     /// Settled over reserved tokens, in thousandths, exponentially weighted.
     spent_permille: u64,
@@ -99,6 +104,7 @@ pub struct Engine {
     endpoints: Vec<EndpointState>,
     models: Vec<ModelState>,
     budget: RetryBudget,
+    homes: Homes,
     calls: BTreeMap<CallId, CallState>,
     attempts: BTreeMap<AttemptId, AttemptState>,
     /// The pools of attempts that were out when the policy changed.
@@ -138,6 +144,7 @@ impl Engine {
             pools,
             endpoints,
             models,
+            homes: Homes::default(),
             calls: BTreeMap::new(),
             attempts: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -287,18 +294,17 @@ impl EndpointState {
             unusable_until: Timestamp::ZERO,
         }
     }
+
+    /// Microseconds for each token of an answer, lately; `None` before it is known.
+    const fn per_token(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl ModelState {
     fn new(policy: &Policy, model: usize) -> Self {
-        let mut endpoints = Vec::new();
-        let mut pools = Vec::new();
-        for (index, endpoint) in policy.endpoints().iter().enumerate() {
-            if usize::from(endpoint.model.0) == model && policy.allows(endpoint) {
-                endpoints.push(EndpointId(u16::try_from(index).unwrap_or(u16::MAX)));
-                pools.extend(endpoint.pools.iter().filter(|pool| !pools.contains(*pool)).copied().collect::<Vec<_>>());
-            }
-        }
-        Self { endpoints, pools, queue: Queue::default(), spent_permille: 1_000, blocked: false }
+        let id = ModelId(u16::try_from(model).unwrap_or(u16::MAX));
+        let candidates = Candidates::new(policy, id);
+        Self { candidates, queue: Queue::default(), spent_permille: 1_000, blocked: false }
     }
 }

@@ -58,8 +58,10 @@ impl Engine {
             self.moved.insert(*id, reserved);
             attempt.endpoint = endpoints.get(index).copied().flatten().map_or(GONE, EndpointId);
             attempt.tenant = tenant(&tenants, attempt.tenant);
+            attempt.model = place_of(&models, attempt.model.0).map_or(ModelId(u16::MAX), ModelId);
         }
 
+        self.homes.renumber(|id| place_of(&endpoints, id.0).map(EndpointId));
         let count = self.policy.pools().len();
         let limits = |index: usize| self.policy.pools()[index].limits;
         self.pools = carry(mem::take(&mut self.pools), &pools, count, |index| Limiter::new(limits(index), now));
@@ -131,6 +133,10 @@ impl Engine {
             self.enqueue(id);
         }
     }
+}
+
+fn place_of(places: &[Option<u16>], index: u16) -> Option<u16> {
+    places.get(usize::from(index)).copied().flatten()
 }
 
 /// A tenant that the old policy did not name keeps its number.

@@ -60,8 +60,8 @@ impl Engine {
             Spent::Unknown => attempt.tokens,
             Spent::Nothing | Spent::NeverSent => 0,
         };
-        if let Some(model) = self.policy.endpoint(endpoint).map(|endpoint| endpoint.model) {
-            self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, spent_tokens);
+        if let Some(model) = self.models.get_mut(usize::from(attempt.model.0)) {
+            model.queue.settled(attempt.tenant, attempt.tokens, spent_tokens);
         }
         self.event(Event::Settled {
             call: attempt.call,
@@ -139,7 +139,8 @@ impl Engine {
 
     /// Whether more of the endpoints for this one's model are shut than the policy allows at once.
     fn too_many_shut(&self, id: EndpointId) -> bool {
-        let endpoints = &self.model(self.policy.endpoints()[usize::from(id.0)].model).endpoints;
+        let candidates = &self.model(self.policy.endpoints()[usize::from(id.0)].model).candidates;
+        let endpoints = &candidates.endpoints[..candidates.own];
         let shut = |id: &&EndpointId| self.endpoints[usize::from(id.0)].breaker.state() == BreakerState::Open;
         let count = endpoints.iter().filter(shut).count();
         count * 100 > endpoints.len() * usize::from(self.policy.shut_at_most_percent())
@@ -221,6 +222,7 @@ impl Engine {
         let model = state.call.model;
         let usable = self
             .model(model)
+            .candidates
             .endpoints
             .iter()
             .any(|endpoint| self.endpoints[usize::from(endpoint.0)].unusable_until <= now);
@@ -249,8 +251,8 @@ impl Engine {
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };
                 self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
             }
-            if let Some(model) = self.policy.endpoint(attempt.endpoint).map(|endpoint| endpoint.model) {
-                self.model_mut(model).queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
+            if let Some(model) = self.models.get_mut(usize::from(attempt.model.0)) {
+                model.queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
             }
             if let Some(endpoint) = self.endpoints.get_mut(usize::from(attempt.endpoint.0)) {
                 endpoint.concurrency.end();

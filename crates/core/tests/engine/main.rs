@@ -12,6 +12,7 @@ mod overload;
 mod pools;
 mod reconfigure;
 mod refusals;
+mod routing;
 mod waiting;
 
 use std::time::Duration;

@@ -1,0 +1,53 @@
+//! Where the prompt caches are.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+
+use crate::defaults::AFFINITY_KEYS;
+use crate::policy::EndpointId;
+use crate::time::Timestamp;
+
+/// The endpoint that last served each affinity key. Holds [`AFFINITY_KEYS`]; the one used longest ago makes room.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    keys: BTreeMap<u64, (EndpointId, Timestamp)>,
+    by_use: BTreeSet<(Timestamp, u64)>,
+}
+
+impl Homes {
+    /// Where the cache of `key` is, unless it was last used more than `ttl` ago.
+    pub(super) fn get(&self, key: u64, now: Timestamp, ttl: Duration) -> Option<EndpointId> {
+        let (endpoint, used) = self.keys.get(&key)?;
+        (now.saturating_since(*used) <= ttl).then_some(*endpoint)
+    }
+
+    /// A call of `key` goes to `endpoint`. Returns where its cache was, if that is another.
+    pub(super) fn moved(&mut self, key: u64, endpoint: EndpointId, now: Timestamp) -> Option<EndpointId> {
+        let before = self.keys.insert(key, (endpoint, now));
+        if let Some((_, used)) = before {
+            self.by_use.remove(&(used, key));
+        }
+        self.by_use.insert((now, key));
+        if self.keys.len() > AFFINITY_KEYS
+            && let Some((_, oldest)) = self.by_use.pop_first()
+        {
+            self.keys.remove(&oldest);
+        }
+        before.map(|(home, _)| home).filter(|home| *home != endpoint)
+    }
+
+    /// Endpoints have other ids now; what has none is forgotten.
+    pub(super) fn renumber(&mut self, place: impl Fn(EndpointId) -> Option<EndpointId>) {
+        let Self { keys, by_use } = self;
+        keys.retain(|key, (endpoint, used)| match place(*endpoint) {
+            Some(id) => {
+                *endpoint = id;
+                true
+            }
+            None => {
+                by_use.remove(&(*used, *key));
+                false
+            }
+        });
+    }
+}

@@ -1,0 +1,266 @@
+//! Where a call goes: the earliest useful start, in the order of tiers, near its prompt cache where that pays.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Engine;
+use super::dispatch::Start;
+use super::io::{Call, CallId, Refusal};
+use crate::outcome::Quota;
+use crate::policy::{EndpointId, ModelId, Policy, PoolId};
+use crate::random::{Rng, scale};
+use crate::time::{Timestamp, micros};
+
+/// What is to be done with the call at the head of a queue.
+pub(super) enum Route {
+    Send(EndpointId),
+    /// Nothing before this time, or before the next report.
+    Wait(Option<Timestamp>),
+    /// It steps aside until this time, when the endpoint with its prompt cache can start it.
+    Park(Timestamp),
+    End(Refusal, Option<Timestamp>),
+}
+
+/// Endpoints of equal standing for a model: one group of its own or of a fallback.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tier {
+    /// Where it ends in the model's list; it begins where the one before ends.
+    until: usize,
+    /// How long a call waits for the tiers before.
+    patience: Duration,
+}
+
+/// The endpoints that may serve a model, best tier first.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    pub(super) endpoints: Vec<EndpointId>,
+    tiers: Vec<Tier>,
+    /// How many of them serve the model itself; the rest serve its fallbacks.
+    pub(super) own: usize,
+    /// The pools they draw on, each once.
+    pub(super) pools: Vec<PoolId>,
+}
+
+impl Candidates {
+    pub(super) fn new(policy: &Policy, model: ModelId) -> Self {
+        let mut list = Self::default();
+        let router = policy.router();
+        list.add_groups(policy, model, Duration::ZERO, router.group_wait);
+        list.own = list.endpoints.len();
+        if let Some(fallback) = policy.fallback(model) {
+            for other in &fallback.models {
+                list.add_groups(policy, *other, fallback.after, fallback.after.saturating_add(router.group_wait));
+            }
+        }
+        list
+    }
+
+    fn add_groups(&mut self, policy: &Policy, model: ModelId, first: Duration, later: Duration) {
+        let of_model = policy.endpoints().iter().enumerate();
+        let mut found: Vec<(u8, EndpointId)> = of_model
+            .filter(|(_, endpoint)| endpoint.model == model && policy.allows(endpoint))
+            .map(|(index, endpoint)| (endpoint.group, EndpointId(u16::try_from(index).unwrap_or(u16::MAX))))
+            .collect();
+        found.sort_unstable();
+        for group in found.chunk_by(|one, other| one.0 == other.0) {
+            let patience = if group.first() == found.first() { first } else { later };
+            for (_, id) in group {
+                self.endpoints.push(*id);
+                for pool in policy.endpoint(*id).into_iter().flat_map(|endpoint| &endpoint.pools) {
+                    if !self.pools.contains(pool) {
+                        self.pools.push(*pool);
+                    }
+                }
+            }
+            self.tiers.push(Tier { until: self.endpoints.len(), patience });
+        }
+    }
+}
+
+/// What the endpoints looked at so far promise to a call that none of them starts now.
+#[derive(Default)]
+struct Prospect {
+    /// When one could start it, in time or not.
+    earliest: Option<Timestamp>,
+    /// When one could start it in time.
+    useful: Option<Timestamp>,
+    /// One could after a report.
+    report: bool,
+    /// When to look again.
+    wake: Option<Timestamp>,
+    usable_at: Option<Timestamp>,
+    largest: Option<u64>,
+}
+
+impl Prospect {
+    /// Whether waiting up to `until` may help.
+    fn within(&self, until: Timestamp) -> bool {
+        self.report || self.useful.is_some_and(|at| at <= until)
+    }
+}
+
+pub(super) fn sooner(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+/// Why a call that no endpoint can start at any time is refused.
+pub(super) fn nowhere(usable_at: Option<Timestamp>, largest: Option<u64>) -> (Refusal, Option<Timestamp>) {
+    match (usable_at, largest) {
+        (None, Some(limit)) => (Refusal::TooLarge { limit }, None),
+        // An operator who shut an endpoint has not said until when.
+        _ => (Refusal::NoEndpoint, usable_at.filter(|at| *at < Timestamp::MAX)),
+    }
+}
+
+impl Engine {
+    /// Picks the endpoint with the earliest useful start. Those of a later tier count while none before them can start
+    /// the call within their patience. Takes one draw where several can start it now.
+    pub(super) fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
+        let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
+        let (call, submitted, failed_at, parked) = (state.call, state.submitted, state.failed_at, state.parked);
+        let home = call.affinity.and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
+        let mut home_at = None;
+        self.ready.clear();
+        self.idle.clear();
+        let mut prospect = Prospect::default();
+        let mut index = 0;
+        for tier in 0.. {
+            let Some(Tier { until, patience }) = self.model(call.model).candidates.tiers.get(tier).copied() else {
+                break;
+            };
+            let since = submitted.saturating_add(patience);
+            if now < since && prospect.within(since) {
+                prospect.wake = sooner(prospect.wake, since);
+                break;
+            }
+            while index < until {
+                let endpoint = self.model(call.model).candidates.endpoints[index];
+                let at = self.look(now, endpoint, &call, submitted, &mut prospect);
+                if Some(endpoint) == home {
+                    home_at = at;
+                }
+                index += 1;
+            }
+            if !self.ready.is_empty() {
+                break;
+            }
+        }
+        if self.ready.is_empty() {
+            return self.unready(&call, submitted, &prospect);
+        }
+        if let Some(home) = home
+            && Some(home) != failed_at
+        {
+            if self.ready.contains(&home) {
+                return Route::Send(home);
+            }
+            if let Some(at) = home_at
+                && !parked
+                && at.saturating_since(now) <= self.worth_of_cache(call.cached_tokens)
+            {
+                return Route::Park(at);
+            }
+        }
+        if self.ready.len() > 1 {
+            self.ready.retain(|endpoint| Some(*endpoint) != failed_at);
+        }
+        Route::Send(self.choose(rng))
+    }
+
+    /// Notes what one endpoint promises to the call. Returns when it could start it in time, where that is known.
+    fn look(
+        &mut self,
+        now: Timestamp,
+        endpoint: EndpointId,
+        call: &Call,
+        submitted: Timestamp,
+        prospect: &mut Prospect,
+    ) -> Option<Timestamp> {
+        let last = self.latest_start_at(endpoint, call, submitted);
+        match self.start(now, endpoint, call.tokens) {
+            Start::Now if last.is_none_or(|last| now <= last) => {
+                self.ready.push(endpoint);
+                return Some(now);
+            }
+            Start::Now => {
+                prospect.earliest = Some(now);
+                self.idle.push(endpoint);
+            }
+            Start::At(at, _) => {
+                prospect.earliest = sooner(prospect.earliest, at);
+                prospect.wake = sooner(prospect.wake, at);
+                if last.is_none_or(|last| at <= last) {
+                    prospect.useful = sooner(prospect.useful, at);
+                    return Some(at);
+                }
+            }
+            Start::AfterAReport => prospect.report = true,
+            Start::Unusable(at) => {
+                prospect.usable_at = sooner(prospect.usable_at, at);
+                prospect.wake = sooner(prospect.wake, at);
+            }
+            Start::Never { limit } => prospect.largest = prospect.largest.max(Some(limit)),
+        }
+        None
+    }
+
+    /// What becomes of a call that no endpoint starts now.
+    fn unready(&self, call: &Call, submitted: Timestamp, prospect: &Prospect) -> Route {
+        if prospect.within(Timestamp::MAX) {
+            return Route::Wait(prospect.wake);
+        }
+        match prospect.earliest {
+            Some(at) => Route::End(Refusal::Deadline, self.retry_at(call, submitted, at)),
+            None => {
+                let (why, retry_at) = nowhere(prospect.usable_at, prospect.largest);
+                Route::End(why, retry_at)
+            }
+        }
+    }
+
+    /// How long waiting for a prompt cache costs no more than the cache is worth: the time in which the quickest of the
+    /// free endpoints refills the tokens that would be charged anew, and what the policy adds for the latency saved.
+    fn worth_of_cache(&self, cached_tokens: u32) -> Duration {
+        let limit_of = |endpoint: &EndpointId| {
+            let pools = &self.policy.endpoints()[usize::from(endpoint.0)].pools;
+            pools.iter().filter_map(|pool| self.pools[usize::from(pool.0)].limit(Quota::Tokens)).min()
+        };
+        let refill = match self.ready.iter().map(limit_of).max().flatten() {
+            Some(limit) => u64::from(cached_tokens).saturating_mul(micros(Duration::from_secs(60))) / limit.max(1),
+            None => 0,
+        };
+        self.policy.router().affinity_wait.saturating_add(Duration::from_micros(refill))
+    }
+
+    /// One of the endpoints in `ready`: of two that are drawn by weight, the one that is clearly faster for each token,
+    /// else the first ("The power of two choices in randomized load balancing", Mitzenmacher 2001). One draw.
+    fn choose(&self, rng: &mut dyn Rng) -> EndpointId {
+        let [first, _, ..] = self.ready.as_slice() else { return self.ready[0] };
+        let draw = rng.next_u64();
+        let all = self.ready.iter().map(|id| u64::from(self.weight_of(*id))).sum::<u64>();
+        let one = self.by_weight(scale(draw & !0xffff_ffff, all - 1), None).unwrap_or(*first);
+        let rest = all - u64::from(self.weight_of(one));
+        let Some(other) = self.by_weight(scale(draw << 32, rest.saturating_sub(1)), Some(one)) else { return one };
+        let speed = |id: EndpointId| self.endpoints[usize::from(id.0)].per_token();
+        match (speed(one), speed(other)) {
+            (Some(this), Some(that)) if that < this - this / 4 => other,
+            _ => one,
+        }
+    }
+
+    fn weight_of(&self, id: EndpointId) -> u32 {
+        self.policy.endpoints()[usize::from(id.0)].weight
+    }
+
+    /// The ready endpoint at `place` when each takes as many places as it weighs.
+    fn by_weight(&self, mut place: u64, without: Option<EndpointId>) -> Option<EndpointId> {
+        for id in self.ready.iter().filter(|id| Some(**id) != without) {
+            let weight = u64::from(self.weight_of(*id));
+            if place < weight {
+                return Some(*id);
+            }
+            place -= weight;
+        }
+        None
+    }
+}
