@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 /// Thousandths of a token: what the budget counts in, so that a ratio such as 0.2 is exact.
 pub type MilliTokens = u64;
@@ -72,13 +72,13 @@ impl RetryBudgetConfig {
     #[must_use]
     pub const fn grpc(max_tokens: u64, ratio: MilliTokens) -> Self {
         Self {
-            capacity: max_tokens * 1_000,
+            capacity: max_tokens.saturating_mul(1_000),
             throttled_cost: 1_000,
             other_cost: 1_000,
             deposit: ratio,
             refund: false,
             per_second: 0,
-            floor: max_tokens * 500,
+            floor: max_tokens.saturating_mul(500),
             charge_refused: true,
         }
     }
@@ -107,6 +107,15 @@ pub struct RetryBudget {
 
 const SCALE: i128 = 1_000_000;
 
+/// What a [`RetryBudget`] remembers beyond the life of its process. Retries that were promised have died with it, so
+/// there is no debt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryBudgetState {
+    /// What was left.
+    pub left: MilliTokens,
+}
+
 impl RetryBudget {
     /// A full budget.
     #[must_use]
@@ -118,6 +127,28 @@ impl RetryBudget {
     #[must_use]
     pub fn with_level(config: RetryBudgetConfig, level: MilliTokens, now: Timestamp) -> Self {
         Self { config, level: i128::from(level.min(config.capacity)) * SCALE, at: now }
+    }
+
+    /// Changes the parameters; what is left stays, as far as it fits, and so does what was promised.
+    pub(crate) fn reconfigure(&mut self, now: Timestamp, config: RetryBudgetConfig) {
+        self.refill(now);
+        self.config = config;
+        self.level = self.level_at(now);
+    }
+
+    /// What is worth remembering at `now`.
+    #[must_use]
+    pub fn save(&self, now: Timestamp) -> RetryBudgetState {
+        RetryBudgetState { left: self.left(now) }
+    }
+
+    /// A budget that goes on at `now` from what was saved `asleep` ago; meanwhile the inflow went on. No state is
+    /// invalid: more than fits is cut off.
+    #[must_use]
+    pub fn restored(config: RetryBudgetConfig, state: &RetryBudgetState, now: Timestamp, asleep: Duration) -> Self {
+        let inflow = u128::from(micros(asleep)) * u128::from(config.per_second) / SCALE.unsigned_abs();
+        let level = state.left.saturating_add(u64::try_from(inflow).unwrap_or(u64::MAX));
+        Self::with_level(config, level, now)
     }
 
     /// What is left at `now`.
@@ -159,7 +190,7 @@ impl RetryBudget {
     pub fn promise(&mut self, now: Timestamp, kind: RetryKind) -> MilliTokens {
         let cost = self.cost(kind);
         self.refill(now);
-        self.level -= i128::from(cost) * SCALE;
+        self.level = self.level.saturating_sub(i128::from(cost) * SCALE);
         cost
     }
 
@@ -187,7 +218,7 @@ impl RetryBudget {
 
     fn level_at(&self, now: Timestamp) -> i128 {
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
-        let inflow = i128::from(elapsed) * i128::from(self.config.per_second);
-        (self.level + inflow).min(i128::from(self.config.capacity) * SCALE)
+        let inflow = i128::from(elapsed).saturating_mul(i128::from(self.config.per_second));
+        self.level.saturating_add(inflow).min(i128::from(self.config.capacity) * SCALE)
     }
 }

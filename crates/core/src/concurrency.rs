@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::defaults::{
     CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP,
 };
@@ -41,6 +43,19 @@ pub struct AdaptiveConcurrency {
     plateau: Duration,
 }
 
+/// What an [`AdaptiveConcurrency`] remembers beyond the life of its process; what was under way died with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AdaptiveConcurrencyState {
+    /// What was carried at the last capacity error, in attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<u64>,
+    /// How long ago that was, in microseconds.
+    pub age_us: u64,
+    /// How long the limit was to stay there, in microseconds.
+    pub plateau_us: u64,
+}
+
 impl Default for AdaptiveConcurrency {
     fn default() -> Self {
         Self::new()
@@ -52,6 +67,30 @@ impl AdaptiveConcurrency {
     #[must_use]
     pub const fn new() -> Self {
         Self { in_flight: 0, carried: None, cut_at: Timestamp::ZERO, plateau: CAPACITY_PLATEAU.0 }
+    }
+
+    /// What is worth remembering at `now`.
+    #[must_use]
+    pub fn save(&self, now: Timestamp) -> AdaptiveConcurrencyState {
+        let Some(carried) = self.carried else { return AdaptiveConcurrencyState::default() };
+        AdaptiveConcurrencyState {
+            carried: Some(carried),
+            age_us: micros(now.saturating_since(self.cut_at)),
+            plateau_us: micros(self.plateau),
+        }
+    }
+
+    /// Goes on at `now` from what was saved `asleep` ago, with nothing under way. No state is invalid: at least one
+    /// attempt is let out, and the limit stays no longer than it ever does.
+    #[must_use]
+    pub fn restored(state: &AdaptiveConcurrencyState, now: Timestamp, asleep: Duration) -> Self {
+        let age = Duration::from_micros(state.age_us).saturating_add(asleep);
+        Self {
+            in_flight: 0,
+            carried: state.carried.map(|carried| carried.max(1)),
+            cut_at: now.saturating_sub(age),
+            plateau: Duration::from_micros(state.plateau_us).clamp(CAPACITY_PLATEAU.0, CAPACITY_PLATEAU.1),
+        }
     }
 
     /// Whether one more attempt may start at `now`.

@@ -58,10 +58,12 @@ mod time;
 mod window;
 
 pub use backoff::{Backoff, Curve, HintRule};
-pub use breaker::{Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow};
+pub use breaker::{
+    Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow, SavedBreaker, SavedCount,
+};
 pub use bucket::Bucket;
-pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind};
-pub use concurrency::AdaptiveConcurrency;
+pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryBudgetState, RetryKind};
+pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
 pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
     Phase, Refusal, Standing, TenantId, WakeReason, Wakeup,
@@ -73,6 +75,6 @@ pub use policy::{
     Queue, Retry, Router, Section, Tenant,
 };
 pub use random::Rng;
-pub use service_time::ServiceTime;
+pub use service_time::{ServiceTime, ServiceTimeState};
 pub use time::Timestamp;
 pub use window::Window;

@@ -1,6 +1,9 @@
 //! How long an endpoint takes to serve, learned from what it served.
 
+use alloc::vec::Vec;
 use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::defaults::{SERVICE_TIME_MEMORY, SERVICE_TIME_PERMILLE};
 use crate::time::micros;
@@ -39,6 +42,14 @@ pub struct ServiceTime {
     below: u32,
 }
 
+/// What a [`ServiceTime`] remembers beyond the life of its process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServiceTimeState {
+    /// The buckets that hold anything, each as its number and how many service times fell into it.
+    pub counts: Vec<(u32, u32)>,
+}
+
 impl Default for ServiceTime {
     fn default() -> Self {
         Self::new()
@@ -58,11 +69,54 @@ impl ServiceTime {
         self.counts[index] += 1;
         self.total += 1;
         self.below += u32::from(index < self.at);
+        self.forget();
+        self.seek();
+    }
+
+    /// What is worth remembering.
+    #[must_use]
+    pub fn save(&self) -> ServiceTimeState {
+        let counts = (0..).zip(&self.counts).filter(|(_, count)| **count > 0);
+        ServiceTimeState { counts: counts.map(|(index, count)| (index, u32::from(*count))).collect() }
+    }
+
+    /// Goes on from what was saved. No state is invalid: buckets that do not exist are left out, and more than is ever
+    /// remembered is halved until it fits.
+    #[must_use]
+    pub fn restored(state: &ServiceTimeState) -> Self {
+        let mut time = Self::new();
+        for (index, count) in &state.counts {
+            let Some(slot) = usize::try_from(*index).ok().and_then(|index| time.counts.get_mut(index)) else {
+                continue;
+            };
+            *slot = slot.saturating_add(u16::try_from(*count).unwrap_or(u16::MAX));
+        }
+        time.recount();
+        while time.total >= SERVICE_TIME_MEMORY {
+            time.forget();
+        }
+        if time.total > 0 {
+            time.seek();
+        }
+        time
+    }
+
+    /// Halves all counts once they are as many as are remembered.
+    fn forget(&mut self) {
         if self.total >= SERVICE_TIME_MEMORY {
             self.counts.iter_mut().for_each(|count| *count /= 2);
-            self.total = self.counts.iter().map(|count| u32::from(*count)).sum();
-            self.below = self.counts[..self.at].iter().map(|count| u32::from(*count)).sum();
+            self.recount();
         }
+    }
+
+    fn recount(&mut self) {
+        let sum = |counts: &[u16]| counts.iter().map(|count| u32::from(*count)).sum();
+        self.total = sum(&self.counts);
+        self.below = sum(&self.counts[..self.at]);
+    }
+
+    /// Moves to the quantile that is allowed for.
+    fn seek(&mut self) {
         let rank = (self.total * SERVICE_TIME_PERMILLE).div_ceil(1_000).max(1);
         while self.below >= rank {
             self.at -= 1;

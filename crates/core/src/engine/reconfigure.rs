@@ -7,7 +7,6 @@ use core::mem;
 use super::io::{EndReason, Refusal, TenantId};
 use super::{CallPhase, EndpointState, Engine, ModelState};
 use crate::breaker::BreakerConfig;
-use crate::budget::RetryBudget;
 use crate::limiter::Limiter;
 use crate::policy::{EndpointId, ModelId, Policy, PoolId};
 use crate::time::Timestamp;
@@ -74,9 +73,9 @@ impl Engine {
         let make = |index| EndpointState::new(breaker(index));
         self.endpoints = carry(mem::take(&mut self.endpoints), &endpoints, count, make);
         for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
-            endpoint.breaker.reconfigure(breaker(index));
+            endpoint.breaker.reconfigure(now, breaker(index));
         }
-        self.budget = RetryBudget::with_level(self.policy.retry().budget, self.budget.left(now), now);
+        self.budget.reconfigure(now, self.policy.retry().budget);
         self.held = vec![false; self.policy.pools().len()];
         let spent: Vec<u64> = self.models.iter().map(|model| model.spent_permille).collect();
         self.models = (0..self.policy.models().len()).map(|model| ModelState::new(&self.policy, model)).collect();

@@ -1,10 +1,13 @@
 //! Takes a failing endpoint out and lets it prove itself before it comes back.
 
-use alloc::collections::VecDeque;
+mod window;
+
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::window::{Tally, Window};
 use crate::random::{Rng, scale};
 use crate::time::{Timestamp, micros};
 
@@ -76,10 +79,11 @@ impl BreakerConfig {
 }
 
 /// The state of a [`Breaker`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Attempts pass and are counted.
+    #[default]
     Closed,
     /// Nothing passes.
     Open,
@@ -100,29 +104,32 @@ pub enum BreakerVerdict {
     ProbesOut,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    attempts: u32,
-    failed: u32,
-    slow: u32,
+/// Attempts that ended at about the same time, as a [`SavedBreaker`] holds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedCount {
+    /// How long ago, in whole seconds; 0 where the window counts attempts.
+    pub age_s: u32,
+    /// How many.
+    pub attempts: u32,
+    /// Of those, failed.
+    pub failed: u32,
+    /// Of those, slow.
+    pub slow: u32,
 }
 
-impl Tally {
-    fn count(&mut self, failed: bool, slow: bool) {
-        self.attempts += 1;
-        self.failed += u32::from(failed);
-        self.slow += u32::from(slow);
-    }
-
-    fn remove(&mut self, other: Self) {
-        self.attempts -= other.attempts;
-        self.failed -= other.failed;
-        self.slow -= other.slow;
-    }
-
-    const fn reaches(part: u32, whole: u32, percent: u32) -> bool {
-        part as u64 * 100 >= whole as u64 * percent as u64
-    }
+/// What a [`Breaker`] remembers beyond the life of its process; the probes that were out died with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedBreaker {
+    /// Closed, open or half-open.
+    pub state: BreakerState,
+    /// How much longer it was to stay open, in microseconds.
+    pub open_left_us: u64,
+    /// How often it opened since it was last closed.
+    pub openings: u32,
+    /// What the window of a closed breaker held, oldest first.
+    pub counts: Vec<SavedCount>,
 }
 
 /// A circuit breaker without a clock.
@@ -147,11 +154,10 @@ impl Tally {
 pub struct Breaker {
     config: BreakerConfig,
     state: BreakerState,
-    /// What the window holds, oldest first: per attempt, or per second with that second's number.
-    entries: VecDeque<(u64, Tally)>,
-    total: Tally,
-    /// Fewer than this in `total` say nothing: the probes once it is half-open, and after they opened it again.
-    minimum: u32,
+    /// What is counted while it is closed; of the probes, the sum alone.
+    window: Window,
+    /// What was counted last are probes.
+    probed: bool,
     open_until: Timestamp,
     openings: u32,
     probes_out: u32,
@@ -165,9 +171,8 @@ impl Breaker {
         Self {
             config,
             state: BreakerState::Closed,
-            entries: VecDeque::new(),
-            total: Tally { attempts: 0, failed: 0, slow: 0 },
-            minimum: config.minimum_attempts,
+            window: Window::new(config.window),
+            probed: false,
             open_until: Timestamp::ZERO,
             openings: 0,
             probes_out: 0,
@@ -176,8 +181,50 @@ impl Breaker {
     }
 
     /// Changes the parameters; state and counts stay.
-    pub(crate) fn reconfigure(&mut self, config: BreakerConfig) {
+    pub(crate) fn reconfigure(&mut self, now: Timestamp, config: BreakerConfig) {
+        if config.window != self.config.window {
+            let total = self.window.total;
+            self.window = Window::restored(config.window, &self.save(now).counts, now, Duration::ZERO);
+            if self.state != BreakerState::Closed {
+                self.window.total = total;
+            }
+        }
         self.config = config;
+    }
+
+    /// What is worth remembering at `now`.
+    #[must_use]
+    pub fn save(&self, now: Timestamp) -> SavedBreaker {
+        let closed = self.state == BreakerState::Closed;
+        SavedBreaker {
+            state: self.state,
+            open_left_us: match self.state {
+                BreakerState::Open => micros(self.open_until.saturating_since(now)),
+                BreakerState::Closed | BreakerState::HalfOpen => 0,
+            },
+            openings: self.openings,
+            counts: if closed { self.window.save(now) } else { Vec::new() },
+        }
+    }
+
+    /// Goes on at `now` from what was saved `asleep` ago: an open breaker stays open for what is left, a half-open one
+    /// has all its probes unused. No state is invalid: none stays open longer than `config` allows, and counts that
+    /// contradict each other are cut.
+    #[must_use]
+    pub fn restored(config: BreakerConfig, saved: &SavedBreaker, now: Timestamp, asleep: Duration) -> Self {
+        let mut breaker = Self::new(config);
+        match saved.state {
+            BreakerState::Closed => {
+                breaker.window = Window::restored(config.window, &saved.counts, now, asleep);
+            }
+            BreakerState::Open => {
+                let left = Duration::from_micros(saved.open_left_us.min(breaker.open_at_most_us()));
+                breaker.open_for(now, left.saturating_sub(asleep));
+            }
+            BreakerState::HalfOpen => breaker.half_open(),
+        }
+        breaker.openings = saved.openings;
+        breaker
     }
 
     /// Whether an attempt could pass, without letting it.
@@ -228,7 +275,7 @@ impl Breaker {
         match self.config.mode {
             BreakerMode::Enabled => {}
             BreakerMode::MetricsOnly => {
-                self.count(now, failed, slow);
+                self.window.count(now, failed, slow);
                 return None;
             }
             BreakerMode::Disabled | BreakerMode::ForcedOpen => return None,
@@ -236,8 +283,8 @@ impl Breaker {
         match self.state {
             BreakerState::Open => None,
             BreakerState::Closed => {
-                self.count(now, failed, slow);
-                if self.total.attempts >= self.config.minimum_attempts && self.is_bad() {
+                self.window.count(now, failed, slow);
+                if self.window.total.attempts >= self.config.minimum_attempts && self.is_bad() {
                     self.openings = 0;
                     self.open(now, rng);
                     return Some(self.state);
@@ -245,9 +292,9 @@ impl Breaker {
                 None
             }
             BreakerState::HalfOpen => {
-                self.total.count(failed, slow);
+                self.window.total.count(failed, slow);
                 self.probes_out = self.probes_out.saturating_sub(1);
-                if self.total.attempts < self.config.probes {
+                if self.window.total.attempts < self.config.probes {
                     return None;
                 }
                 if self.is_bad() {
@@ -269,19 +316,19 @@ impl Breaker {
     /// Share of failures in per cent, or `None` while fewer than the minimum were counted.
     #[must_use]
     pub fn failure_rate_percent(&self) -> Option<u32> {
-        self.rate(self.total.failed)
+        self.rate(self.window.total.failed)
     }
 
     /// Share of slow attempts in per cent, or `None` while fewer than the minimum were counted.
     #[must_use]
     pub fn slow_rate_percent(&self) -> Option<u32> {
-        self.rate(self.total.slow)
+        self.rate(self.window.total.slow)
     }
 
     /// Attempts in the window.
     #[must_use]
     pub const fn counted(&self) -> u32 {
-        self.total.attempts
+        self.window.total.attempts
     }
 
     /// Opens it now, for `open_for` doubled once for each opening before that led to no closing.
@@ -289,8 +336,18 @@ impl Breaker {
     pub fn open(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         let factor = 1_u32.checked_shl(self.openings).unwrap_or(u32::MAX);
         let wait = self.config.open_for.saturating_mul(factor).min(self.config.open_at_most);
-        let jitter = micros(wait).saturating_mul(u64::from(self.config.open_jitter_permille)) / 1_000;
-        self.open_for(now, wait.saturating_add(Duration::from_micros(scale(rng.next_u64(), jitter))));
+        let jitter = scale(rng.next_u64(), self.jitter_us(wait));
+        self.open_for(now, wait.saturating_add(Duration::from_micros(jitter)));
+    }
+
+    /// The longest jitter of a `wait`.
+    fn jitter_us(&self, wait: Duration) -> u64 {
+        micros(wait).saturating_mul(u64::from(self.config.open_jitter_permille)) / 1_000
+    }
+
+    fn open_at_most_us(&self) -> u64 {
+        let most = self.config.open_at_most;
+        micros(most).saturating_add(self.jitter_us(most))
     }
 
     /// Opens it now for exactly `wait`.
@@ -305,63 +362,37 @@ impl Breaker {
     /// Makes it half-open now, with all its probes unused.
     pub fn half_open(&mut self) {
         self.state = BreakerState::HalfOpen;
-        self.minimum = self.config.probes;
+        self.probed = true;
         self.clear();
     }
 
     /// Closes it now and forgets what it counted.
     pub fn close(&mut self) {
         self.state = BreakerState::Closed;
-        self.minimum = self.config.minimum_attempts;
+        self.probed = false;
         self.openings = 0;
         self.clear();
     }
 
     fn clear(&mut self) {
-        self.entries.clear();
-        self.total = Tally::default();
+        self.window.clear();
         self.probes_out = 0;
         self.probes_started = 0;
     }
 
     fn is_bad(&self) -> bool {
-        let Tally { attempts, failed, slow } = self.total;
-        Tally::reaches(failed, attempts, self.config.failure_rate_percent)
-            || (self.config.slow_after.is_some() && Tally::reaches(slow, attempts, self.config.slow_rate_percent))
+        let Tally { attempts, failed, slow } = self.window.total;
+        reaches(failed, attempts, self.config.failure_rate_percent)
+            || (self.config.slow_after.is_some() && reaches(slow, attempts, self.config.slow_rate_percent))
     }
 
     fn rate(&self, part: u32) -> Option<u32> {
-        (self.total.attempts >= self.minimum.max(1))
-            .then(|| u32::try_from(u64::from(part) * 100 / u64::from(self.total.attempts)).unwrap_or(100))
+        let minimum = if self.probed { self.config.probes } else { self.config.minimum_attempts };
+        let attempts = self.window.total.attempts;
+        (attempts >= minimum.max(1)).then(|| u32::try_from(u64::from(part) * 100 / u64::from(attempts)).unwrap_or(100))
     }
+}
 
-    fn count(&mut self, now: Timestamp, failed: bool, slow: bool) {
-        let mut one = Tally::default();
-        one.count(failed, slow);
-        match self.config.window {
-            BreakerWindow::Attempts(size) => {
-                while self.entries.len() >= size.max(1) as usize {
-                    self.drop_oldest();
-                }
-                self.entries.push_back((0, one));
-            }
-            BreakerWindow::Seconds(seconds) => {
-                let second = now.as_micros() / 1_000_000;
-                while self.entries.front().is_some_and(|(at, _)| at + u64::from(seconds) <= second) {
-                    self.drop_oldest();
-                }
-                match self.entries.back_mut() {
-                    Some((at, tally)) if *at == second => tally.count(failed, slow),
-                    _ => self.entries.push_back((second, one)),
-                }
-            }
-        }
-        self.total.count(failed, slow);
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some((_, tally)) = self.entries.pop_front() {
-            self.total.remove(tally);
-        }
-    }
+const fn reaches(part: u32, whole: u32, percent: u32) -> bool {
+    part as u64 * 100 >= whole as u64 * percent as u64
 }
