@@ -1,4 +1,4 @@
-//! How many retries all calls together may make.
+//! How many retries and hedges all calls together may make.
 
 use core::time::Duration;
 
@@ -9,14 +9,16 @@ use crate::time::{Timestamp, micros};
 /// Thousandths of a token: what the budget counts in, so that a ratio such as 0.2 is exact.
 pub type MilliTokens = u64;
 
-/// What kind of failure a retry answers; the kinds may cost differently.
+/// What an attempt beyond a call's first is made for; the kinds may cost differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryKind {
-    /// A refusal by quota.
+    /// A retry after a refusal by quota.
     Throttled,
-    /// Anything else.
+    /// A retry after anything else.
     Other,
+    /// A second attempt next to one that is still out. Nothing has failed, so one that is not allowed costs nothing.
+    Hedge,
 }
 
 /// The parameters of a [`RetryBudget`].
@@ -28,6 +30,8 @@ pub struct RetryBudgetConfig {
     pub throttled_cost: MilliTokens,
     /// What any other retry costs.
     pub other_cost: MilliTokens,
+    /// What a hedge costs.
+    pub hedge_cost: MilliTokens,
     /// What a call that succeeds at its first attempt gives.
     pub deposit: MilliTokens,
     /// Whether a call that succeeds at a later attempt gives back what its last retry cost (instead of `deposit`).
@@ -47,6 +51,7 @@ impl RetryBudgetConfig {
         capacity: 100_000,
         throttled_cost: 1_000,
         other_cost: 1_000,
+        hedge_cost: 1_000,
         deposit: 200,
         refund: false,
         per_second: 10_000,
@@ -55,11 +60,12 @@ impl RetryBudgetConfig {
     };
 
     /// The AWS SDKs' standard mode of 2026: 500 tokens, 5 for a throttled retry and 14 for any other, given back on
-    /// success.
+    /// success. The SDKs do not hedge; one that did would put the same load on the service as a retry of the dear kind.
     pub const AWS_STANDARD: Self = Self {
         capacity: 500_000,
         throttled_cost: 5_000,
         other_cost: 14_000,
+        hedge_cost: 14_000,
         deposit: 1_000,
         refund: true,
         per_second: 0,
@@ -68,13 +74,14 @@ impl RetryBudgetConfig {
     };
 
     /// gRPC's retry throttling (gRFC A6): one token a failure, `ratio` thousandths back for each success, retries only
-    /// above half of `max_tokens`.
+    /// above half of `max_tokens`. So are hedges; they cost nothing there until they fail.
     #[must_use]
     pub const fn grpc(max_tokens: u64, ratio: MilliTokens) -> Self {
         Self {
             capacity: max_tokens.saturating_mul(1_000),
             throttled_cost: 1_000,
             other_cost: 1_000,
+            hedge_cost: 0,
             deposit: ratio,
             refund: false,
             per_second: 0,
@@ -84,7 +91,8 @@ impl RetryBudgetConfig {
     }
 }
 
-/// A bound on retries over all calls and endpoints, so that failures cannot multiply the load.
+/// A bound on retries and hedges over all calls and endpoints, so that neither failures nor slowness can multiply the
+/// load.
 ///
 /// ```
 /// use sluicegate::{RetryBudget, RetryBudgetConfig, RetryKind, Timestamp};
@@ -157,10 +165,10 @@ impl RetryBudget {
         u64::try_from(self.level_at(now).max(0) / SCALE).unwrap_or(u64::MAX)
     }
 
-    /// Pays for one retry and returns what it cost.
+    /// Pays for one retry or hedge and returns what it cost.
     ///
     /// # Errors
-    /// When there is too little: the earliest time at which the inflow alone allows the retry, or `None` where nothing
+    /// When there is too little: the earliest time at which the inflow alone allows it, or `None` where nothing
     /// flows in with time.
     pub fn withdraw(&mut self, now: Timestamp, kind: RetryKind) -> Result<MilliTokens, Option<Timestamp>> {
         let cost = self.cost(kind);
@@ -174,7 +182,7 @@ impl RetryBudget {
             return Ok(cost);
         }
         let missing = needed - self.level;
-        if self.config.charge_refused {
+        if self.config.charge_refused && kind != RetryKind::Hedge {
             self.level = (self.level - price).max(self.level.min(0));
         }
         if self.config.per_second == 0 {
@@ -208,6 +216,7 @@ impl RetryBudget {
         match kind {
             RetryKind::Throttled => self.config.throttled_cost,
             RetryKind::Other => self.config.other_cost,
+            RetryKind::Hedge => self.config.hedge_cost,
         }
     }
 
@@ -220,5 +229,52 @@ impl RetryBudget {
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
         let inflow = i128::from(elapsed).saturating_mul(i128::from(self.config.per_second));
         self.level.saturating_add(inflow).min(i128::from(self.config.capacity) * SCALE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::ZERO;
+
+    #[test]
+    fn hedges_and_retries_draw_on_one_budget() {
+        let config = RetryBudgetConfig { capacity: 3_000, ..RetryBudgetConfig::DEFAULT };
+        let mut budget = RetryBudget::new(config, NOW);
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Ok(1_000));
+        assert_eq!(budget.withdraw(NOW, RetryKind::Other), Ok(1_000));
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Ok(1_000));
+        let refilled = Timestamp::from_micros(100_000);
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Err(Some(refilled)));
+        assert_eq!(budget.withdraw(NOW, RetryKind::Throttled), Err(Some(refilled)));
+    }
+
+    #[test]
+    fn a_hedge_may_cost_another_price_than_a_retry() {
+        let config = RetryBudgetConfig { hedge_cost: 2_500, ..RetryBudgetConfig::DEFAULT };
+        let mut budget = RetryBudget::new(config, NOW);
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Ok(2_500));
+        assert_eq!(budget.left(NOW), 97_500);
+    }
+
+    /// gRFC A6: hedges go out only above the threshold, and only attempts that fail are charged.
+    #[test]
+    fn grpc_holds_hedges_back_with_the_retries() {
+        let mut budget = RetryBudget::new(RetryBudgetConfig::grpc(4, 100), NOW);
+        assert_eq!(budget.withdraw(NOW, RetryKind::Other), Ok(1_000));
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Ok(0));
+        assert_eq!(budget.withdraw(NOW, RetryKind::Other), Err(None));
+        assert_eq!(budget.left(NOW), 2_000, "that failure is charged, and leaves the threshold itself");
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Err(None));
+        assert_eq!(budget.left(NOW), 2_000, "a hedge that is held back costs nothing");
+    }
+
+    #[test]
+    fn a_hedge_that_is_held_back_is_no_failure() {
+        let config = RetryBudgetConfig { hedge_cost: 1_000, ..RetryBudgetConfig::grpc(2, 100) };
+        let mut budget = RetryBudget::with_level(config, 1_000, NOW);
+        assert_eq!(budget.withdraw(NOW, RetryKind::Hedge), Err(None));
+        assert_eq!(budget.left(NOW), 1_000);
     }
 }
