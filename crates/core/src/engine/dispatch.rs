@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
-use super::queue::{Entry, Place};
 use super::route::{Route, nowhere, sooner};
+use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
 use crate::limiter::Admission;
@@ -38,49 +38,50 @@ impl Engine {
         let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
         let place = (now.as_micros().saturating_add(step), self.next_order);
         self.next_order += 1;
-        self.calls.insert(
-            call.id,
-            CallState {
-                call,
-                submitted: now,
-                place,
-                attempts: 0,
-                throttled: 0,
-                phase: CallPhase::Waiting,
-                failed_at: None,
-                parked: false,
-                delay: Duration::ZERO,
-                charged: None,
-                too_late_at: None,
-            },
-        );
+        self.calls.insert(CallState::new(&call, now, place));
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end(now, call.id, EndReason::Expired);
         }
-        if let Some((why, retry_at)) = self.refusal_at_submit(now, &call) {
-            return self.end(now, call.id, EndReason::Refused { why, retry_at });
+        match self.admit(now, &call) {
+            Err((why, retry_at)) => return self.end(now, call.id, EndReason::Refused { why, retry_at }),
+            Ok(Some(other)) => self.give_way(now, other),
+            Ok(None) => {}
         }
         self.enqueue(call.id);
     }
 
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
-    /// longer than its deadline leaves.
-    fn refusal_at_submit(&mut self, now: Timestamp, call: &Call) -> Option<(Refusal, Option<Timestamp>)> {
-        let earliest = match self.earliest_start(now, call) {
-            Ok(earliest) => earliest,
-            Err(refusal) => return Some(refusal),
-        };
+    /// longer than its deadline leaves. Where another call gives way to it in a full queue, which.
+    fn admit(&mut self, now: Timestamp, call: &Call) -> Result<Option<CallId>, (Refusal, Option<Timestamp>)> {
+        let earliest = self.earliest_start(now, call)?;
         let drain = self.drain_time(call);
+        let mut other = None;
         if self.waiting() >= self.policy.queue().capacity {
-            return Some((Refusal::QueueFull, Some(earliest.saturating_add(drain))));
+            let weight = self.policy.weight(call.tenant);
+            other = self.calls.holders.gives_way(&self.calls.states, call.tenant, weight);
+            if other.is_none() {
+                return Err((Refusal::QueueFull, Some(earliest.saturating_add(drain))));
+            }
         }
         let start = earliest.max(now.saturating_add(drain));
         let target = self.policy.queue().target_wait;
         if target.is_some_and(|target| start > now.saturating_add(target)) {
-            return Some((Refusal::TargetWait, Some(start)));
+            return Err((Refusal::TargetWait, Some(start)));
         }
-        let latest = self.latest_start(call, now)?;
-        (start > latest).then(|| (Refusal::Deadline, self.retry_at(call, now, earliest)))
+        if self.latest_start(call, now).is_some_and(|latest| start > latest) {
+            return Err((Refusal::Deadline, self.retry_at(call, now, earliest)));
+        }
+        Ok(other)
+    }
+
+    /// Refuses a waiting call for want of room.
+    fn give_way(&mut self, now: Timestamp, id: CallId) {
+        let Some(call) = self.calls.get(&id).map(CallState::call) else { return };
+        let retry_at = match self.earliest_start(now, &call) {
+            Ok(earliest) => Some(earliest.saturating_add(self.drain_time(&call))),
+            Err((_, retry_at)) => retry_at,
+        };
+        self.end(now, id, EndReason::Refused { why: Refusal::QueueFull, retry_at });
     }
 
     /// When an endpoint could start the call if no other call were waiting, or why none ever could.
@@ -124,6 +125,7 @@ impl Engine {
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
     fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+        call.deadline?;
         let endpoints = &self.model(call.model).candidates.endpoints;
         endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, call, submitted)).max()
     }
@@ -141,53 +143,39 @@ impl Engine {
 
     /// Puts a call into its model's queue.
     pub(super) fn enqueue(&mut self, id: CallId) {
-        let Some(state) = self.calls.get_mut(&id) else { return };
-        state.phase = CallPhase::Waiting;
-        let (call, place) = (state.call, state.place);
-        self.watch(id, &call);
-        let entry = self.entry(&call, place);
-        self.model_mut(call.model).queue.insert(&entry);
+        let Some(state) = self.calls.get(&id) else { return };
+        let too_late_at = self.too_late_at(&state.call(), state.submitted);
+        let (model, weight) = (usize::from(state.model.0), self.policy.weight(state.tenant));
+        if let Some(slot) = self.calls.wait(id, too_late_at, weight) {
+            self.models[model].queue.insert(&mut self.calls.states, slot, weight);
+        }
     }
 
-    fn entry(&self, call: &Call, place: Place) -> Entry {
-        let Call { id, tenant, tokens, deadline, .. } = *call;
-        Entry { id, tenant, weight: self.policy.weight(tenant), place, tokens, deadline }
+    /// From when on a waiting call is too late to be started.
+    fn too_late_at(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+        self.latest_start(call, submitted).map(|latest| latest.saturating_add(Duration::from_micros(1)))
     }
 
-    /// Notes from when on a waiting call is too late to be started.
-    fn watch(&mut self, id: CallId, call: &Call) {
-        let Some(submitted) = self.calls.get(&id).map(|state| state.submitted) else { return };
-        let at = self.latest_start(call, submitted).map(|latest| latest.saturating_add(Duration::from_micros(1)));
-        if let Some(at) = at {
-            self.deadlines.insert((at, id));
-        }
-        if let Some(state) = self.calls.get_mut(&id) {
-            state.too_late_at = at;
-        }
+    /// Lets a call wait outside the queue.
+    pub(super) fn put_off(&mut self, id: CallId, until: Timestamp) {
+        let Some(tenant) = self.calls.get(&id).map(|state| state.tenant) else { return };
+        self.calls.delay(id, until, self.policy.weight(tenant));
     }
 
     /// Takes a call out of whatever it waits in.
-    pub(super) fn unqueue(&mut self, id: CallId) {
-        let Some(state) = self.calls.get_mut(&id) else { return };
-        let (call, place, phase) = (state.call, state.place, state.phase);
-        if let Some(at) = state.too_late_at.take() {
-            self.deadlines.remove(&(at, id));
-        }
-        match phase {
-            CallPhase::Waiting => {
-                let entry = self.entry(&call, place);
-                self.model_mut(call.model).queue.remove(&entry);
-            }
-            CallPhase::Delayed(at) => {
-                self.delayed.remove(&(at, id));
-            }
-            CallPhase::Out(_) => {}
+    fn unqueue(&mut self, id: CallId) {
+        let Some(slot) = self.calls.unwatch(id) else { return };
+        let state = &self.calls.states[slot];
+        if state.phase() == CallPhase::Waiting {
+            let model = usize::from(state.model.0);
+            self.models[model].queue.remove(&mut self.calls.states, slot);
         }
     }
 
     /// Ends a call, once.
     pub(super) fn end(&mut self, now: Timestamp, id: CallId, reason: EndReason) {
         self.unqueue(id);
+        self.calls.release(id);
         let Some(state) = self.calls.remove(&id) else { return };
         self.decisions.push_back(Decision::End { call: id, reason });
         let took = now.saturating_since(state.submitted);
@@ -225,7 +213,7 @@ impl Engine {
         if self.models.len() < 2 {
             return;
         }
-        let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.call.model, state.call.tokens)) else {
+        let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.model, state.tokens)) else {
             return;
         };
         let own = self.model(model).candidates.own;
@@ -250,8 +238,9 @@ impl Engine {
         for index in 0.. {
             let Some(endpoint) = self.idle.get(index).copied() else { break };
             let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
-            let Some(id) = self.model(model).queue.due_from(now.saturating_add(allowance)) else { continue };
-            let Some(tokens) = self.calls.get(&id).map(|state| state.call.tokens) else { continue };
+            let due = now.saturating_add(allowance);
+            let Some(slot) = self.model(model).queue.due_from(&self.calls.states, due) else { continue };
+            let CallState { id, tokens, .. } = self.calls.states[slot];
             match self.start(now, endpoint, tokens) {
                 Start::Now => {
                     self.send(now, id, endpoint);
@@ -268,8 +257,8 @@ impl Engine {
     fn head(&self) -> Option<(ModelId, CallId)> {
         let heads = self.models.iter().enumerate().filter(|(_, model)| !model.blocked);
         let first = heads.filter_map(|(index, model)| {
-            let id = model.queue.head()?;
-            Some((self.calls.get(&id)?.place, index, id))
+            let state = &self.calls.states[model.queue.head()?];
+            Some((state.place, index, state.id))
         });
         let (_, index, id) = first.min()?;
         Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), id))
@@ -318,13 +307,14 @@ impl Engine {
 
     fn send(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId) {
         self.unqueue(id);
+        self.calls.release(id);
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.attempts += 1;
-        state.phase = CallPhase::Out(attempt);
+        state.out(attempt);
         let (number, submitted) = (state.attempts, state.submitted);
-        let Call { tokens, tenant, model, affinity, .. } = state.call;
+        let Call { tokens, tenant, model, affinity, .. } = state.call();
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -332,11 +322,19 @@ impl Engine {
         let probe = self.endpoints[index].breaker.acquire(now) == BreakerVerdict::Probe;
         self.endpoints[index].concurrency.start();
         let expires = now.saturating_add(self.policy.queue().lease);
-        self.leases.insert((expires, attempt));
-        self.attempts.insert(
-            attempt,
-            AttemptState { call: id, model, abandoned: false, endpoint, started: now, tokens, expires, probe, tenant },
-        );
+        self.attempts.insert(AttemptState {
+            id: attempt,
+            call: id,
+            tenant,
+            model,
+            abandoned: false,
+            endpoint,
+            started: now,
+            tokens,
+            expires,
+            probe,
+            links: Links::NEW,
+        });
         let weight = self.policy.weight(tenant);
         self.model_mut(model).queue.sent(tenant, weight, tokens);
         self.decisions.push_back(Decision::Send { call: id, attempt, endpoint });
@@ -352,40 +350,34 @@ impl Engine {
         self.unqueue(id);
         if let Some(state) = self.calls.get_mut(&id) {
             state.parked = true;
-            state.phase = CallPhase::Delayed(at);
-            self.delayed.insert((at, id));
         }
+        self.put_off(id, at);
     }
 
-    /// What was put off and is due goes back to their old place in the queue.
+    /// What was put off and is due goes back to its old place in the queue.
     fn release_delayed(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.delayed.first().copied()
-            && at <= now
-        {
-            self.delayed.remove(&(at, id));
+        while let Some(id) = self.calls.pop_delayed(now) {
             self.enqueue(id);
         }
     }
 
     /// Refuses the waiting calls that can no longer be answered in time.
     fn expire_waiting(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.deadlines.first().copied()
-            && at <= now
-        {
-            self.deadlines.remove(&(at, id));
-            let Some((call, submitted)) = self.calls.get(&id).map(|state| (state.call, state.submitted)) else {
-                continue;
-            };
+        while let Some(slot) = self.calls.pop_too_late(now) {
+            let state = &self.calls.states[slot];
+            let (call, submitted) = (state.call(), state.submitted);
             // The service time may have been learned better since the call was queued.
             match self.latest_start(&call, submitted) {
-                Some(latest) if latest >= now => self.watch(id, &call),
-                _ if call.deadline.is_some_and(|deadline| deadline <= now) => self.end(now, id, EndReason::Expired),
+                Some(latest) if latest >= now => self.calls.watch(slot, self.too_late_at(&call, submitted)),
+                _ if call.deadline.is_some_and(|deadline| deadline <= now) => {
+                    self.end(now, call.id, EndReason::Expired);
+                }
                 _ => {
                     let (why, retry_at) = match self.earliest_start(now, &call) {
                         Ok(earliest) => (Refusal::Deadline, self.retry_at(&call, submitted, earliest)),
                         Err(refusal) => refusal,
                     };
-                    self.end(now, id, EndReason::Refused { why, retry_at });
+                    self.end(now, call.id, EndReason::Refused { why, retry_at });
                 }
             }
         }

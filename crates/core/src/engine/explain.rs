@@ -70,14 +70,15 @@ impl Engine {
     pub fn explain(&mut self, now: Timestamp, call: CallId) -> Option<Explanation> {
         let now = self.now.max(now);
         let state = self.calls.get(&call)?;
-        let (tokens, model, place, attempts) = (state.call.tokens, state.call.model, state.place, state.attempts);
-        let tenant = state.call.tenant;
-        let phase = match state.phase {
+        let (tokens, model, place, attempts) = (state.tokens, state.model, state.place, state.attempts);
+        let tenant = state.tenant;
+        let phase = match state.phase() {
             CallPhase::Waiting => Phase::Waiting,
             CallPhase::Delayed(at) => Phase::Delayed(at),
             CallPhase::Out(attempt) => Phase::Out(attempt),
         };
-        let ahead = (phase == Phase::Waiting).then(|| self.model(model).queue.before(tenant, place));
+        let ahead =
+            (phase == Phase::Waiting).then(|| self.model(model).queue.before(&self.calls.states, tenant, place));
         let endpoints = self
             .model(model)
             .candidates

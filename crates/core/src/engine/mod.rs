@@ -1,29 +1,35 @@
 //! The composition: one machine that decides when, where and whether each call goes out.
 
+mod attempts;
+mod calls;
 mod dispatch;
 mod explain;
+mod holders;
 mod homes;
 mod io;
 mod queue;
 mod reconfigure;
 mod report;
 mod route;
+mod store;
+mod tree;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use core::time::Duration;
 
+use attempts::{AttemptState, Attempts};
+use calls::{CallPhase, CallState, Calls};
 pub use explain::{EndpointView, Explanation, Phase, Standing};
 use homes::Homes;
 pub use io::{
     AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, LabelId, Refusal, TenantId, WakeReason,
     Wakeup,
 };
-use queue::{Place, Queue};
+use queue::Queue;
 use route::Candidates;
 
 use crate::breaker::{Breaker, BreakerConfig};
-use crate::budget::{MilliTokens, RetryBudget};
+use crate::budget::RetryBudget;
 use crate::concurrency::AdaptiveConcurrency;
 use crate::defaults::EVENTS_KEPT;
 use crate::limiter::Limiter;
@@ -32,49 +38,6 @@ use crate::policy::{EndpointId, ModelId, Policy, PoolId};
 use crate::random::Rng;
 use crate::service_time::ServiceTime;
 use crate::time::Timestamp;
-
-#[derive(Debug)]
-struct CallState {
-    call: Call,
-    submitted: Timestamp,
-    place: Place,
-    attempts: u32,
-    /// Of those, refused by quota.
-    throttled: u32,
-    phase: CallPhase,
-    /// Where the last attempt failed: other endpoints are tried first.
-    failed_at: Option<EndpointId>,
-    /// It has waited for its prompt cache already.
-    parked: bool,
-    delay: Duration,
-    /// What the last retry cost the budget.
-    charged: Option<MilliTokens>,
-    /// The entry of this call in `Engine::deadlines`.
-    too_late_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CallPhase {
-    Waiting,
-    Delayed(Timestamp),
-    Out(AttemptId),
-}
-
-#[derive(Debug)]
-struct AttemptState {
-    call: CallId,
-    tenant: TenantId,
-    /// The model that was asked for.
-    model: ModelId,
-    /// The call was cancelled; the report only settles.
-    abandoned: bool,
-    endpoint: EndpointId,
-    started: Timestamp,
-    tokens: u64,
-    expires: Timestamp,
-    /// It asks for a half-open breaker.
-    probe: bool,
-}
 
 #[derive(Debug)]
 struct EndpointState {
@@ -105,14 +68,10 @@ pub struct Engine {
     models: Vec<ModelState>,
     budget: RetryBudget,
     homes: Homes,
-    calls: BTreeMap<CallId, CallState>,
-    attempts: BTreeMap<AttemptId, AttemptState>,
+    calls: Calls,
+    attempts: Attempts,
     /// The pools of attempts that were out when the policy changed.
     moved: BTreeMap<AttemptId, Vec<PoolId>>,
-    delayed: BTreeSet<(Timestamp, CallId)>,
-    /// From when on each waiting call is too late to be started.
-    deadlines: BTreeSet<(Timestamp, CallId)>,
-    leases: BTreeSet<(Timestamp, AttemptId)>,
     decisions: VecDeque<Decision>,
     events: VecDeque<Event>,
     dropped: u64,
@@ -145,12 +104,9 @@ impl Engine {
             endpoints,
             models,
             homes: Homes::default(),
-            calls: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            calls: Calls::new(),
+            attempts: Attempts::new(),
             moved: BTreeMap::new(),
-            delayed: BTreeSet::new(),
-            deadlines: BTreeSet::new(),
-            leases: BTreeSet::new(),
             decisions: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
@@ -209,12 +165,11 @@ impl Engine {
         if !self.decisions.is_empty() {
             return Some(Wakeup { at: self.now, reason: WakeReason::Undrained });
         }
-        let first = |set: &BTreeSet<(Timestamp, CallId)>| set.first().map(|(at, _)| *at);
         [
             (self.next_start, WakeReason::Start),
-            (first(&self.delayed), WakeReason::Retry),
-            (first(&self.deadlines), WakeReason::Deadline),
-            (self.leases.first().map(|(at, _)| *at), WakeReason::Lease),
+            (self.calls.next_delayed(), WakeReason::Retry),
+            (self.calls.next_too_late(), WakeReason::Deadline),
+            (self.attempts.next_expiry(), WakeReason::Lease),
         ]
         .into_iter()
         .filter_map(|(at, reason)| at.map(|at| Wakeup { at, reason }))
@@ -224,12 +179,12 @@ impl Engine {
     /// Calls that wait: for room, or for a retry to be due.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.models.iter().map(|model| model.queue.len()).sum::<usize>() + self.delayed.len()
+        self.calls.holders.len()
     }
 
     /// The calls that wait, in no particular order.
     pub fn waiting_calls(&self) -> impl Iterator<Item = CallId> {
-        self.calls.iter().filter(|(_, state)| !matches!(state.phase, CallPhase::Out(_))).map(|(id, _)| *id)
+        self.calls.waiting().map(|state| state.id)
     }
 
     /// Attempts that are out.
@@ -305,6 +260,6 @@ impl ModelState {
     fn new(policy: &Policy, model: usize) -> Self {
         let id = ModelId(u16::try_from(model).unwrap_or(u16::MAX));
         let candidates = Candidates::new(policy, id);
-        Self { candidates, queue: Queue::default(), spent_permille: 1_000, blocked: false }
+        Self { candidates, queue: Queue::new(), spent_permille: 1_000, blocked: false }
     }
 }

@@ -1,8 +1,9 @@
 //! The calls that wait for one model: fair between tenants, by priority and age within one.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-
+use super::calls::{ByDeadline, CallState, InOrder};
 use super::io::{CallId, TenantId};
+use super::store::{Named, Store};
+use super::tree::{Links, Node, Tree};
 use crate::time::Timestamp;
 
 /// What a tenant's service is counted in: tokens times this, divided by the tenant's weight.
@@ -12,26 +13,55 @@ const UNIT: u64 = 1_000;
 /// order of submission.
 pub(super) type Place = (u64, u64);
 
-/// What the queue knows of a waiting call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) id: CallId,
-    pub(super) tenant: TenantId,
-    pub(super) weight: u32,
-    pub(super) place: Place,
-    pub(super) tokens: u64,
-    pub(super) deadline: Option<Timestamp>,
-}
-
-#[derive(Debug)]
 struct Tenant {
+    id: TenantId,
     weight: u32,
     /// Tokens served, over the weight. Charged when a call is sent, corrected when it is settled.
     served: u64,
+    /// Sum over its waiting calls.
+    tokens: u64,
     /// Attempts sent and not settled.
     out: u32,
-    calls: BTreeMap<Place, CallId>,
-    tokens: u64,
+    waiting: u32,
+    calls: Tree<InOrder>,
+    turn: Links,
+}
+
+impl Tenant {
+    fn new(id: TenantId, weight: u32, served: u64) -> Self {
+        let (calls, turn) = (Tree::NEW, Links::NEW);
+        Self { id, weight: weight.max(1), served, tokens: 0, out: 0, waiting: 0, calls, turn }
+    }
+
+    fn units(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(UNIT) / u64::from(self.weight)
+    }
+}
+
+impl Named for Tenant {
+    fn name(&self) -> u64 {
+        u64::from(self.id.0)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ByService;
+
+impl Node<ByService> for Tenant {
+    type Key = (u64, TenantId);
+
+    fn key(&self) -> (u64, TenantId) {
+        (self.served, self.id)
+    }
+
+    fn links(&self) -> &Links {
+        &self.turn
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.turn
+    }
 }
 
 /// A queue after the virtual token counter of Sheng et al., "Fairness in Serving Large Language Models" (OSDI 2024):
@@ -40,16 +70,16 @@ struct Tenant {
 ///
 /// Between two tenants that always have calls waiting, the weighted tokens served differ by at most the largest call of
 /// each, plus what is reserved for calls that are out. Memory: one entry for each tenant that waits, is out, or was
-/// served more than the least served one.
-#[derive(Debug, Default)]
+/// served more than the least served one. The calls themselves are elsewhere, and are named by their slot there.
+#[derive(Debug)]
 pub(super) struct Queue {
-    tenants: BTreeMap<TenantId, Tenant>,
+    tenants: Store<Tenant>,
     /// The tenants with waiting calls, by what they were served.
-    turns: BTreeSet<(u64, TenantId)>,
+    turns: Tree<ByService>,
     /// The tenants without waiting calls, likewise.
-    idle: BTreeSet<(u64, TenantId)>,
+    idle: Tree<ByService>,
     /// The waiting calls that have a deadline.
-    by_deadline: BTreeSet<(Timestamp, CallId)>,
+    by_deadline: Tree<ByDeadline>,
     /// What the least served tenant stood at when last looked at.
     floor: u64,
     calls: usize,
@@ -59,15 +89,24 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn len(&self) -> usize {
-        self.calls
+    pub(super) const fn new() -> Self {
+        Self {
+            tenants: Store::new(),
+            turns: Tree::NEW,
+            idle: Tree::NEW,
+            by_deadline: Tree::NEW,
+            floor: 0,
+            calls: 0,
+            tokens: 0,
+            weights: 0,
+        }
     }
 
     /// Calls and tokens that will be served before one more call of `tenant`: all that wait, or, where that is less,
     /// its own together with the share of the others meanwhile.
     pub(super) fn ahead(&self, tenant: TenantId, weight: u32) -> (u128, u128) {
-        let (own_calls, own_tokens, active) = match self.tenants.get(&tenant) {
-            Some(state) if !state.calls.is_empty() => (state.calls.len() as u64, state.tokens, self.weights),
+        let (own_calls, own_tokens, active) = match self.tenants.get(u64::from(tenant.0)) {
+            Some(state) if state.waiting > 0 => (u64::from(state.waiting), state.tokens, self.weights),
             _ => (0, 0, self.weights + u64::from(weight)),
         };
         let share = |own: u64, all: u64| {
@@ -78,59 +117,68 @@ impl Queue {
     }
 
     /// How many calls of the same tenant wait before this place.
-    pub(super) fn before(&self, tenant: TenantId, place: Place) -> usize {
-        self.tenants.get(&tenant).map_or(0, |state| state.calls.range(..place).count())
+    pub(super) fn before(&self, calls: &Store<CallState>, tenant: TenantId, place: Place) -> usize {
+        self.tenants.get(u64::from(tenant.0)).map_or(0, |state| state.calls.count_below(calls, &place))
     }
 
     /// The call that is next.
-    pub(super) fn head(&self) -> Option<CallId> {
-        let (_, tenant) = self.turns.first()?;
-        let (_, id) = self.tenants.get(tenant)?.calls.first_key_value()?;
-        Some(*id)
+    pub(super) fn head(&self) -> Option<u32> {
+        self.tenants[self.turns.first()?].calls.first()
     }
 
     /// The most urgent call whose deadline is at or after `due`.
-    pub(super) fn due_from(&self, due: Timestamp) -> Option<CallId> {
-        self.by_deadline.range((due, CallId(0))..).next().map(|(_, id)| *id)
+    pub(super) fn due_from(&self, calls: &Store<CallState>, due: Timestamp) -> Option<u32> {
+        self.by_deadline.at_or_after(calls, &(due, CallId(0)))
     }
 
-    pub(super) fn insert(&mut self, entry: &Entry) {
+    pub(super) fn insert(&mut self, calls: &mut Store<CallState>, call: u32, weight: u32) {
+        let CallState { tenant, tokens, .. } = calls[call];
         let floor = self.floor();
-        let state = self.tenants.entry(entry.tenant).or_insert_with(|| Tenant {
-            weight: entry.weight.max(1),
-            served: floor,
-            out: 0,
-            calls: BTreeMap::new(),
-            tokens: 0,
-        });
-        if state.calls.is_empty() {
-            self.idle.remove(&(state.served, entry.tenant));
+        let slot = match self.tenants.find(u64::from(tenant.0)) {
+            Some(slot) => {
+                if self.tenants[slot].waiting == 0 {
+                    self.idle.remove(&mut self.tenants, slot);
+                }
+                slot
+            }
+            None => self.tenants.insert(Tenant::new(tenant, weight, floor)),
+        };
+        let state = &mut self.tenants[slot];
+        state.calls.insert(calls, call);
+        state.tokens = state.tokens.saturating_add(tokens);
+        state.waiting += 1;
+        if state.waiting == 1 {
             state.served = state.served.max(floor);
-            state.weight = entry.weight.max(1);
-            self.turns.insert((state.served, entry.tenant));
+            state.weight = weight.max(1);
             self.weights += u64::from(state.weight);
+            self.turns.insert(&mut self.tenants, slot);
         }
-        state.calls.insert(entry.place, entry.id);
-        state.tokens = state.tokens.saturating_add(entry.tokens);
         self.calls += 1;
-        self.tokens = self.tokens.saturating_add(entry.tokens);
-        self.by_deadline.extend(entry.deadline.map(|deadline| (deadline, entry.id)));
+        self.tokens = self.tokens.saturating_add(tokens);
+        if calls[call].deadline().is_some() {
+            self.by_deadline.insert(calls, call);
+        }
     }
 
     /// Takes a call out, whether it is sent or ended.
-    pub(super) fn remove(&mut self, entry: &Entry) {
-        let Some(state) = self.tenants.get_mut(&entry.tenant) else { return };
-        if state.calls.remove(&entry.place).is_none() {
+    pub(super) fn remove(&mut self, calls: &mut Store<CallState>, call: u32) {
+        let CallState { tenant, tokens, .. } = calls[call];
+        let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
+        let state = &mut self.tenants[slot];
+        if !state.calls.remove(calls, call) {
             return;
         }
-        state.tokens = state.tokens.saturating_sub(entry.tokens);
+        state.tokens = state.tokens.saturating_sub(tokens);
+        state.waiting -= 1;
         self.calls -= 1;
-        self.tokens = self.tokens.saturating_sub(entry.tokens);
-        entry.deadline.map(|deadline| self.by_deadline.remove(&(deadline, entry.id)));
-        if state.calls.is_empty() {
-            self.turns.remove(&(state.served, entry.tenant));
-            self.idle.insert((state.served, entry.tenant));
-            self.weights -= u64::from(state.weight);
+        self.tokens = self.tokens.saturating_sub(tokens);
+        if calls[call].deadline().is_some() {
+            self.by_deadline.remove(calls, call);
+        }
+        if self.tenants[slot].waiting == 0 {
+            self.turns.remove(&mut self.tenants, slot);
+            self.idle.insert(&mut self.tenants, slot);
+            self.weights -= u64::from(self.tenants[slot].weight);
             self.forget();
         }
     }
@@ -138,10 +186,9 @@ impl Queue {
     /// An attempt of `tenant` goes out with `tokens` reserved.
     pub(super) fn sent(&mut self, tenant: TenantId, weight: u32, tokens: u64) {
         let floor = self.floor();
-        if !self.tenants.contains_key(&tenant) {
-            let state = Tenant { weight: weight.max(1), served: floor, out: 0, calls: BTreeMap::new(), tokens: 0 };
-            self.idle.insert((floor, tenant));
-            self.tenants.insert(tenant, state);
+        if self.tenants.find(u64::from(tenant.0)).is_none() {
+            let slot = self.tenants.insert(Tenant::new(tenant, weight, floor));
+            self.idle.insert(&mut self.tenants, slot);
         }
         self.count(tenant, |state| {
             state.out += 1;
@@ -161,17 +208,17 @@ impl Queue {
 
     /// Changes what a tenant was served and puts it in its new place.
     fn count(&mut self, tenant: TenantId, change: impl FnOnce(&mut Tenant)) {
-        let Some(state) = self.tenants.get_mut(&tenant) else { return };
-        let set = if state.calls.is_empty() { &mut self.idle } else { &mut self.turns };
-        set.remove(&(state.served, tenant));
-        change(state);
-        set.insert((state.served, tenant));
+        let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
+        let tree = if self.tenants[slot].waiting == 0 { &mut self.idle } else { &mut self.turns };
+        tree.remove(&mut self.tenants, slot);
+        change(&mut self.tenants[slot]);
+        tree.insert(&mut self.tenants, slot);
     }
 
     /// What the least served waiting tenant stands at; it never goes back.
     fn floor(&mut self) -> u64 {
-        if let Some((served, _)) = self.turns.first() {
-            self.floor = self.floor.max(*served);
+        if let Some(slot) = self.turns.first() {
+            self.floor = self.floor.max(self.tenants[slot].served);
         }
         self.floor
     }
@@ -179,21 +226,14 @@ impl Queue {
     /// Drops the tenants about whom there is nothing to remember: they would start at the floor anyway.
     fn forget(&mut self) {
         let floor = if self.turns.is_empty() { u64::MAX } else { self.floor() };
-        while let Some((served, tenant)) = self.idle.first().copied()
-            && served <= floor
-        {
-            if self.tenants.get(&tenant).is_some_and(|state| state.out > 0) {
-                // Its settlement is still to come. The others behind it are looked at then.
+        while let Some(slot) = self.idle.first() {
+            let Tenant { id, served, out, .. } = self.tenants[slot];
+            // Where its settlement is still to come, the others behind it are looked at then.
+            if served > floor || out > 0 {
                 return;
             }
-            self.idle.remove(&(served, tenant));
-            self.tenants.remove(&tenant);
+            self.idle.remove(&mut self.tenants, slot);
+            self.tenants.remove(u64::from(id.0));
         }
-    }
-}
-
-impl Tenant {
-    fn units(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(UNIT) / u64::from(self.weight)
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 
-use super::io::{EndReason, Refusal, TenantId};
+use super::io::{AttemptId, CallId, EndReason, Refusal, TenantId};
 use super::{CallPhase, EndpointState, Engine, ModelState};
 use crate::breaker::BreakerConfig;
 use crate::limiter::Limiter;
@@ -48,17 +48,17 @@ impl Engine {
 
         // What is out was reserved in its endpoint's pools and is settled there, even if it draws on others now.
         let place = |pool: &PoolId| pools.get(usize::from(pool.0)).copied().flatten().map(PoolId);
-        for (id, attempt) in &mut self.attempts {
+        self.attempts.for_each(|attempt| {
             let index = usize::from(attempt.endpoint.0);
-            let reserved = match self.moved.get(id) {
+            let reserved = match self.moved.get(&attempt.id) {
                 Some(list) => list.iter().filter_map(place).collect(),
                 None => old.endpoints().get(index).into_iter().flat_map(|old| &old.pools).filter_map(place).collect(),
             };
-            self.moved.insert(*id, reserved);
+            self.moved.insert(attempt.id, reserved);
             attempt.endpoint = endpoints.get(index).copied().flatten().map_or(GONE, EndpointId);
             attempt.tenant = tenant(&tenants, attempt.tenant);
             attempt.model = place_of(&models, attempt.model.0).map_or(ModelId(u16::MAX), ModelId);
-        }
+        });
 
         self.homes.renumber(|id| place_of(&endpoints, id.0).map(EndpointId));
         let count = self.policy.pools().len();
@@ -96,40 +96,45 @@ impl Engine {
         endpoints: &[Option<u16>],
         tenants: &[Option<u16>],
     ) {
-        self.deadlines.clear();
-        let mut waiting = Vec::new();
+        self.calls.forget_waits();
+        let mut all: Vec<(u64, CallId)> = Vec::new();
+        self.calls.states.for_each(|state| {
+            state.tenant = tenant(tenants, state.tenant);
+            state.failed_at = state.failed_at.and_then(|endpoint| place_of(endpoints, endpoint.0)).map(EndpointId);
+            all.push((state.place.1, state.id));
+        });
+        // In the order of submission, so that whoever came last still gives way first.
+        all.sort_unstable();
         let mut homeless = Vec::new();
-        for (id, state) in &mut self.calls {
-            state.too_late_at = None;
-            state.call.tenant = tenant(tenants, state.call.tenant);
-            state.failed_at = state
-                .failed_at
-                .and_then(|endpoint| endpoints.get(usize::from(endpoint.0)).copied().flatten())
-                .map(EndpointId);
-            match models.get(usize::from(state.call.model.0)).copied().flatten() {
-                Some(model) => state.call.model = ModelId(model),
-                None => homeless.push((*id, state.phase)),
-            }
-            if state.phase == CallPhase::Waiting {
-                waiting.push(*id);
+        for (_, id) in all {
+            let Some(state) = self.calls.get_mut(&id) else { continue };
+            match (place_of(models, state.model.0), state.phase()) {
+                (Some(model), phase) => {
+                    state.model = ModelId(model);
+                    let weight = self.policy.weight(state.tenant);
+                    match phase {
+                        CallPhase::Waiting => self.enqueue(id),
+                        CallPhase::Delayed(_) => self.calls.rehold(id, weight),
+                        CallPhase::Out(_) => {}
+                    }
+                }
+                (None, phase) => homeless.push((id, phase)),
             }
         }
+        homeless.sort_unstable_by_key(|(id, _)| *id);
         for (id, phase) in homeless {
             if let CallPhase::Out(attempt) = phase
                 && let Some(attempt) = self.attempts.get_mut(&attempt)
             {
                 attempt.abandoned = true;
             }
-            if let Some(state) = self.calls.get_mut(&id) {
+            if phase == CallPhase::Waiting
+                && let Some(state) = self.calls.get_mut(&id)
+            {
                 // It is in no queue of the new policy.
-                if state.phase == CallPhase::Waiting {
-                    state.phase = CallPhase::Out(super::AttemptId(u64::MAX));
-                }
+                state.out(AttemptId(u64::MAX));
             }
             self.end(now, id, EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None });
-        }
-        for id in waiting {
-            self.enqueue(id);
         }
     }
 }

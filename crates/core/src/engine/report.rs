@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::io::{AttemptId, CallId, EndReason, Event};
-use super::{AttemptState, CallPhase, Engine};
+use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::backoff::Backoff;
 use crate::breaker::BreakerState;
 use crate::budget::RetryKind;
@@ -31,7 +31,6 @@ fn is_failure(class: OutcomeClass) -> Option<bool> {
 impl Engine {
     pub(super) fn report(&mut self, now: Timestamp, id: AttemptId, outcome: Outcome, rng: &mut dyn Rng) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
-        self.leases.remove(&(attempt.expires, id));
         let Outcome { class, spent, .. } = outcome;
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
@@ -147,7 +146,7 @@ impl Engine {
     }
 
     fn learn_spending(&mut self, call: CallId, reserved: u64, spent: u64) {
-        let Some(model) = self.calls.get(&call).map(|state| state.call.model) else { return };
+        let Some(model) = self.calls.get(&call).map(|state| state.model) else { return };
         let permille = spent.saturating_mul(1_000) / reserved.max(1);
         let model = self.model_mut(model);
         model.spent_permille = model.spent_permille - model.spent_permille / 16 + permille.min(100_000) / 16;
@@ -160,7 +159,7 @@ impl Engine {
         let failed = EndReason::Failed { class };
         let backoff: Option<&Backoff> = match class {
             OutcomeClass::Success => {
-                let charged = self.calls.get(&id).and_then(|state| state.charged);
+                let charged = self.calls.get(&id).and_then(CallState::charged);
                 self.budget.success(now, charged);
                 return self.end(now, id, EndReason::Answered);
             }
@@ -180,7 +179,7 @@ impl Engine {
         state.throttled += u32::from(throttled);
         // Refusals by quota cost no work and each waits for its pool, so a deadline is bound enough for them.
         let exhausted = match throttled {
-            true => state.call.deadline.is_none() && state.throttled >= THROTTLED_ATTEMPTS,
+            true => state.deadline().is_none() && state.throttled >= THROTTLED_ATTEMPTS,
             false => state.attempts - state.throttled >= retry.max_attempts,
         };
         if exhausted {
@@ -188,29 +187,30 @@ impl Engine {
         }
         state.failed_at = Some(endpoint);
         let delay = match backoff {
-            Some(backoff) => backoff.delay(state.attempts - state.throttled - 1, state.delay, outcome.retry_after, rng),
+            Some(backoff) => {
+                backoff.delay(state.attempts - state.throttled - 1, state.delay(), outcome.retry_after, rng)
+            }
             None => Duration::ZERO,
         };
-        state.delay = delay;
+        state.set_delay(delay);
         let kind = if backoff.is_none() { RetryKind::Throttled } else { RetryKind::Other };
         let mut at = now.saturating_add(delay);
         let mut bounded = false;
-        let deadline = state.call.deadline.unwrap_or(Timestamp::MAX);
+        let deadline = state.deadline().unwrap_or(Timestamp::MAX);
         if at >= deadline {
             return self.end(now, id, failed);
         }
         match self.budget.withdraw(now, kind) {
-            Ok(cost) => state.charged = Some(cost),
+            Ok(cost) => state.set_charged(cost),
             // Too many retries at once: this one waits until the budget's inflow carries it.
             Err(Some(earliest)) if earliest < deadline => {
                 bounded = earliest > at;
                 at = at.max(earliest);
-                state.charged = Some(self.budget.promise(now, kind));
+                state.set_charged(self.budget.promise(now, kind));
             }
             Err(_) => return self.end(now, id, failed),
         }
-        state.phase = CallPhase::Delayed(at);
-        self.delayed.insert((at, id));
+        self.put_off(id, at);
         self.event(Event::RetryPlanned { call: id, at, class, bounded });
     }
 
@@ -219,7 +219,7 @@ impl Engine {
     fn reroute(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, failed: EndReason) {
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.failed_at = Some(endpoint);
-        let model = state.call.model;
+        let model = state.model;
         let usable = self
             .model(model)
             .candidates
@@ -230,7 +230,7 @@ impl Engine {
     }
 
     pub(super) fn cancel(&mut self, now: Timestamp, id: CallId) {
-        if let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(|state| state.phase)
+        if let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(CallState::phase)
             && let Some(attempt) = self.attempts.get_mut(&attempt)
         {
             attempt.abandoned = true;
@@ -240,11 +240,8 @@ impl Engine {
 
     /// Takes back the permits of attempts that were never reported.
     pub(super) fn expire_leases(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.leases.first().copied()
-            && at <= now
-        {
-            self.leases.remove(&(at, id));
-            let Some(attempt) = self.attempts.remove(&id) else { continue };
+        while let Some(attempt) = self.attempts.pop_expired(now) {
+            let id = attempt.id;
             let moved = self.moved.remove(&id);
             for index in 0.. {
                 let Some(pool) = self.reserved_in(moved.as_deref(), attempt.endpoint, index) else { break };

@@ -117,7 +117,7 @@ impl Engine {
     /// the call within their patience. Takes one draw where several can start it now.
     pub(super) fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
         let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
-        let (call, submitted, failed_at, parked) = (state.call, state.submitted, state.failed_at, state.parked);
+        let (call, submitted, failed_at, parked) = (state.call(), state.submitted, state.failed_at, state.parked);
         let home = call.affinity.and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
         let mut home_at = None;
         self.ready.clear();

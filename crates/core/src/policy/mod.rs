@@ -138,7 +138,9 @@ pub struct Tenant {
 /// Bounds on waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// The most calls that may wait at once; one more is refused.
+    /// The most calls that may wait at once, of all models together. When one more comes, the tenant that holds the most
+    /// of them for its weight gives way, if that is more than the newcomer's tenant would hold with it: its newest call is
+    /// refused, one that was sent before last of all. Otherwise the newcomer is refused.
     pub capacity: usize,
     /// The deadline of a call that brings none, counted from its submission.
     pub deadline: Option<Duration>,

@@ -231,7 +231,13 @@ pub(super) fn breaker(section: &mut Section<'_>) -> BreakerConfig {
 }
 
 pub(super) fn queue(section: &mut Section<'_>) -> Queue {
-    let capacity = section.integer("capacity", 1..=10_000_000, QUEUE_CAPACITY, "Calls that may wait at once.");
+    let capacity = section.integer(
+        "capacity",
+        1..=10_000_000,
+        QUEUE_CAPACITY,
+        "Calls that may wait at once. When one more comes, the newest call of the tenant that holds the most of them for its \
+        weight is refused, unless the newcomer's tenant would hold as much with it; then the newcomer is.",
+    );
     let deadline = section.optional_integer(
         "deadline_ms",
         1..=MOST_MS,

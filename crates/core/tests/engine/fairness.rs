@@ -1,7 +1,7 @@
 //! Sharing between tenants, priorities that age, and overload shed early.
 
 use serde_json::{Value, json};
-use sluicegate::{Call, CallId, EndReason, Input, ModelId, Outcome, Refusal, TenantId};
+use sluicegate::{Call, CallId, EndReason, Input, ModelId, Outcome, OutcomeClass, Refusal, TenantId};
 
 use super::{Desk, at, seconds, single, with};
 
@@ -144,4 +144,68 @@ fn with_a_target_wait_overload_is_shed_when_it_comes() {
     assert!(refused(&desk) >= 15, "{} of 20", refused(&desk));
     desk.wake_until(at(3_100));
     assert_eq!(desk.sent.len() + refused(&desk), 20, "all others went out within the target");
+}
+
+/// The calls that were refused because the queue was full, in the order of their refusal.
+fn pushed_out(desk: &Desk) -> Vec<u64> {
+    let full = |(_, reason): &&(u64, EndReason)| matches!(reason, EndReason::Refused { why: Refusal::QueueFull, .. });
+    desk.ended.iter().filter(full).map(|(id, _)| *id).collect()
+}
+
+#[test]
+fn in_a_full_queue_the_newest_call_of_whoever_holds_most_gives_way() {
+    let mut desk = Desk::new(&with(one_at_a_time(), "queue", json!({"capacity": 6})));
+    for id in 0..7 {
+        submit(&mut desk, id, 10, 1, 0);
+    }
+    assert_eq!(pushed_out(&desk), [0_u64; 0], "one is out, six wait");
+    submit(&mut desk, 7, 10, 1, 2);
+    assert_eq!(pushed_out(&desk), [7], "nobody gives way to its own calls, whatever their priority");
+    for id in 100..106 {
+        submit(&mut desk, id, 10, 2, 0);
+    }
+    assert_eq!(pushed_out(&desk), [7, 6, 5, 4, 103, 104, 105], "until both hold three");
+    assert_eq!(desk.engine.waiting(), 6);
+    submit(&mut desk, 200, 10, 3, 0);
+    assert_eq!(pushed_out(&desk)[7..], [3], "of two that hold as much, the first gives way");
+    assert!(matches!(desk.end_of(3), Some(EndReason::Refused { retry_at: Some(at), .. }) if at >= desk.now));
+}
+
+#[test]
+fn places_in_a_full_queue_are_shared_by_weight_and_over_all_models() {
+    let policy = json!({
+        "pools": {"p": {"concurrency": 1}, "q": {"concurrency": 1}},
+        "endpoints": {"e": {"model": "m", "pools": ["p"]}, "f": {"model": "n", "pools": ["q"]}},
+        "queue": {"capacity": 8},
+        "tenants": {"batch": {"weight": 1}, "web": {"weight": 3}},
+    });
+    let mut desk = Desk::new(&policy);
+    let mut submit = |id: u64, model: u16, tenant: u32| {
+        desk.does(Input::Submit(Call::new(CallId(id), ModelId(model), 10).tenant(TenantId(tenant))));
+        pushed_out(&desk)
+    };
+    for id in 0..10 {
+        assert!(submit(id, (id % 2) as u16, 0).is_empty(), "two are out, eight wait");
+    }
+    for id in 100..110 {
+        submit(id, 0, 1);
+    }
+    // A weight of three to one makes six places to two, whichever model they are for.
+    assert_eq!(submit(110, 1, 1), [9, 8, 7, 6, 5, 4, 106, 107, 108, 109, 110]);
+}
+
+#[test]
+fn a_call_that_was_sent_before_gives_way_last() {
+    let mut policy = with(one_at_a_time(), "queue", json!({"capacity": 2}));
+    policy["retry"] = json!({"overloaded": {"base_ms": 60_000, "cap_ms": 60_000}});
+    let mut desk = Desk::new(&policy);
+    for id in 0..2 {
+        submit(&mut desk, id, 10, 1, 0);
+    }
+    let first = desk.last_sent();
+    desk.report(first.attempt, Outcome::of(OutcomeClass::Overloaded));
+    submit(&mut desk, 2, 10, 1, 0);
+    assert_eq!(desk.engine.waiting(), 2, "one to be tried again, one in the queue");
+    submit(&mut desk, 100, 10, 2, 0);
+    assert_eq!(pushed_out(&desk), [2]);
 }

@@ -1,0 +1,102 @@
+//! The attempts that are out, and until when they may be.
+
+use super::io::{AttemptId, CallId, TenantId};
+use super::store::{Named, Store};
+use super::tree::{Links, Node, Tree};
+use crate::policy::{EndpointId, ModelId};
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttemptState {
+    pub(super) id: AttemptId,
+    pub(super) call: CallId,
+    pub(super) tenant: TenantId,
+    /// The model that was asked for.
+    pub(super) model: ModelId,
+    /// The call was cancelled; the report only settles.
+    pub(super) abandoned: bool,
+    pub(super) endpoint: EndpointId,
+    pub(super) started: Timestamp,
+    pub(super) tokens: u64,
+    pub(super) expires: Timestamp,
+    /// It asks for a half-open breaker.
+    pub(super) probe: bool,
+    pub(super) links: Links,
+}
+
+impl Named for AttemptState {
+    fn name(&self) -> u64 {
+        self.id.0
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ByExpiry;
+
+impl Node<ByExpiry> for AttemptState {
+    type Key = (Timestamp, AttemptId);
+
+    fn key(&self) -> (Timestamp, AttemptId) {
+        (self.expires, self.id)
+    }
+
+    fn links(&self) -> &Links {
+        &self.links
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Attempts {
+    states: Store<AttemptState>,
+    leases: Tree<ByExpiry>,
+}
+
+impl Attempts {
+    pub(super) const fn new() -> Self {
+        Self { states: Store::new(), leases: Tree::NEW }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    pub(super) fn contains_key(&self, id: &AttemptId) -> bool {
+        self.states.find(id.0).is_some()
+    }
+
+    pub(super) fn get_mut(&mut self, id: &AttemptId) -> Option<&mut AttemptState> {
+        self.states.get_mut(id.0)
+    }
+
+    pub(super) fn insert(&mut self, state: AttemptState) {
+        let slot = self.states.insert(state);
+        self.leases.insert(&mut self.states, slot);
+    }
+
+    pub(super) fn remove(&mut self, id: &AttemptId) -> Option<AttemptState> {
+        let slot = self.states.find(id.0)?;
+        self.leases.remove(&mut self.states, slot);
+        self.states.remove(id.0)
+    }
+
+    /// When the first lease ends.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.leases.first().map(|slot| self.states[slot].expires)
+    }
+
+    /// Takes out an attempt whose lease has ended.
+    pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<AttemptState> {
+        self.next_expiry().filter(|at| *at <= now)?;
+        let id = self.states[self.leases.first()?].id;
+        self.remove(&id)
+    }
+
+    /// Changes all of them, but for name and expiry, in no particular order.
+    pub(super) fn for_each(&mut self, mut change: impl FnMut(&mut AttemptState)) {
+        self.states.for_each(|state| change(state));
+    }
+}

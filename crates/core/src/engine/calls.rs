@@ -1,0 +1,414 @@
+//! The calls under way, packed, and when those that wait are to be looked at again.
+
+use core::time::Duration;
+
+use super::holders::Holders;
+use super::io::{AttemptId, Call, CallId, LabelId, TenantId};
+use super::queue::Place;
+use super::store::{Named, Store};
+use super::tree::{Links, NONE, Node, Tree};
+use crate::budget::MilliTokens;
+use crate::policy::{EndpointId, ModelId};
+use crate::time::{Timestamp, micros};
+
+/// Which of a call's optional fields are there.
+const DEADLINE: u8 = 1;
+const AFFINITY: u8 = 2;
+const MAX_TOKENS: u8 = 4;
+const FINGERPRINT: u8 = 8;
+const LONE: u8 = 16;
+const CHARGED: u8 = 32;
+/// It is counted among what its tenant holds.
+const HELD: u8 = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallPhase {
+    Waiting,
+    Delayed(Timestamp),
+    Out(AttemptId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Delayed,
+    Out,
+}
+
+/// A call and what became of it so far. A million of them may wait, so this is kept small: 152 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallState {
+    pub(super) id: CallId,
+    pub(super) tokens: u64,
+    deadline: Timestamp,
+    affinity: u64,
+    fingerprint: u64,
+    pub(super) submitted: Timestamp,
+    pub(super) place: Place,
+    /// While it waits: from when on it is too late to be started, or the end of time. While it is delayed: until when.
+    /// While it is out: its attempt.
+    about: u64,
+    delay: u64,
+    charged: MilliTokens,
+    pub(super) tenant: TenantId,
+    cached_tokens: u32,
+    max_tokens: u32,
+    pub(super) attempts: u32,
+    /// Of those, refused by quota.
+    pub(super) throttled: u32,
+    in_order: Links,
+    by_deadline: Links,
+    by_time: Links,
+    /// The neighbours among what its tenant holds.
+    pub(super) older: u32,
+    pub(super) newer: u32,
+    /// Where the last attempt failed: other endpoints are tried first.
+    pub(super) failed_at: Option<EndpointId>,
+    pub(super) model: ModelId,
+    label: LabelId,
+    priority: u8,
+    has: u8,
+    /// It has waited for its prompt cache already.
+    pub(super) parked: bool,
+    stage: Stage,
+}
+
+impl CallState {
+    pub(super) fn new(call: &Call, submitted: Timestamp, place: Place) -> Self {
+        let Call {
+            id,
+            model,
+            tokens,
+            deadline,
+            priority,
+            tenant,
+            affinity,
+            cached_tokens,
+            max_tokens,
+            label,
+            fingerprint,
+            lone,
+        } = *call;
+        let flag = |there: bool, flag: u8| if there { flag } else { 0 };
+        Self {
+            id,
+            tokens,
+            deadline: deadline.unwrap_or_default(),
+            affinity: affinity.unwrap_or_default(),
+            fingerprint: fingerprint.unwrap_or_default(),
+            submitted,
+            place,
+            about: u64::MAX,
+            delay: 0,
+            charged: 0,
+            tenant,
+            cached_tokens,
+            max_tokens: max_tokens.unwrap_or_default(),
+            attempts: 0,
+            throttled: 0,
+            in_order: Links::NEW,
+            by_deadline: Links::NEW,
+            by_time: Links::NEW,
+            older: NONE,
+            newer: NONE,
+            failed_at: None,
+            model,
+            label,
+            priority,
+            has: flag(deadline.is_some(), DEADLINE)
+                | flag(affinity.is_some(), AFFINITY)
+                | flag(max_tokens.is_some(), MAX_TOKENS)
+                | flag(fingerprint.is_some(), FINGERPRINT)
+                | flag(lone, LONE),
+            parked: false,
+            // In no queue yet.
+            stage: Stage::Out,
+        }
+    }
+
+    pub(super) const fn call(&self) -> Call {
+        Call {
+            id: self.id,
+            model: self.model,
+            tokens: self.tokens,
+            deadline: self.deadline(),
+            priority: self.priority,
+            tenant: self.tenant,
+            affinity: if self.has(AFFINITY) { Some(self.affinity) } else { None },
+            cached_tokens: self.cached_tokens,
+            max_tokens: if self.has(MAX_TOKENS) { Some(self.max_tokens) } else { None },
+            label: self.label,
+            fingerprint: if self.has(FINGERPRINT) { Some(self.fingerprint) } else { None },
+            lone: self.has(LONE),
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Timestamp> {
+        if self.has(DEADLINE) { Some(self.deadline) } else { None }
+    }
+
+    pub(super) const fn phase(&self) -> CallPhase {
+        match self.stage {
+            Stage::Waiting => CallPhase::Waiting,
+            Stage::Delayed => CallPhase::Delayed(Timestamp::from_micros(self.about)),
+            Stage::Out => CallPhase::Out(AttemptId(self.about)),
+        }
+    }
+
+    /// An attempt goes out for it.
+    pub(super) const fn out(&mut self, attempt: AttemptId) {
+        self.stage = Stage::Out;
+        self.about = attempt.0;
+    }
+
+    /// How long its last retry was put off.
+    pub(super) const fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay)
+    }
+
+    pub(super) fn set_delay(&mut self, delay: Duration) {
+        self.delay = micros(delay);
+    }
+
+    /// What the last retry cost the budget.
+    pub(super) const fn charged(&self) -> Option<MilliTokens> {
+        if self.has(CHARGED) { Some(self.charged) } else { None }
+    }
+
+    pub(super) const fn set_charged(&mut self, cost: MilliTokens) {
+        self.has |= CHARGED;
+        self.charged = cost;
+    }
+
+    const fn has(&self, flag: u8) -> bool {
+        self.has & flag != 0
+    }
+}
+
+impl Named for CallState {
+    fn name(&self) -> u64 {
+        self.id.0
+    }
+}
+
+/// Among the calls of its tenant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InOrder;
+
+/// Among the calls of its model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByDeadline;
+
+/// Among all that are to be looked at again at some time.
+#[derive(Clone, Copy, Debug)]
+struct ByTime;
+
+impl Node<InOrder> for CallState {
+    type Key = Place;
+
+    fn key(&self) -> Place {
+        self.place
+    }
+
+    fn links(&self) -> &Links {
+        &self.in_order
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.in_order
+    }
+}
+
+impl Node<ByDeadline> for CallState {
+    type Key = (Timestamp, CallId);
+
+    fn key(&self) -> (Timestamp, CallId) {
+        (self.deadline, self.id)
+    }
+
+    fn links(&self) -> &Links {
+        &self.by_deadline
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.by_deadline
+    }
+}
+
+impl Node<ByTime> for CallState {
+    type Key = (u64, CallId);
+
+    fn key(&self) -> (u64, CallId) {
+        (self.about, self.id)
+    }
+
+    fn links(&self) -> &Links {
+        &self.by_time
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.by_time
+    }
+}
+
+/// All calls under way.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) states: Store<CallState>,
+    delayed: Tree<ByTime>,
+    /// From when on each waiting call is too late to be started.
+    too_late: Tree<ByTime>,
+    pub(super) holders: Holders,
+}
+
+impl Calls {
+    pub(super) fn new() -> Self {
+        Self { states: Store::new(), delayed: Tree::default(), too_late: Tree::default(), holders: Holders::new() }
+    }
+
+    pub(super) fn get(&self, id: &CallId) -> Option<&CallState> {
+        self.states.get(id.0)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &CallId) -> Option<&mut CallState> {
+        self.states.get_mut(id.0)
+    }
+
+    pub(super) fn contains_key(&self, id: &CallId) -> bool {
+        self.states.find(id.0).is_some()
+    }
+
+    pub(super) fn insert(&mut self, state: CallState) {
+        self.states.insert(state);
+    }
+
+    /// Forgets a call that neither waits nor is delayed.
+    pub(super) fn remove(&mut self, id: &CallId) -> Option<CallState> {
+        self.states.remove(id.0)
+    }
+
+    /// Those that wait or are delayed, in no particular order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &CallState> {
+        self.states.iter().filter(|state| state.stage != Stage::Out)
+    }
+
+    /// The call waits; after `too_late_at` it need not be started. Returns its slot.
+    pub(super) fn wait(&mut self, id: CallId, too_late_at: Option<Timestamp>, weight: u32) -> Option<u32> {
+        let slot = self.states.find(id.0)?;
+        self.states[slot].stage = Stage::Waiting;
+        self.hold(slot, weight);
+        self.watch(slot, too_late_at);
+        Some(slot)
+    }
+
+    /// The call waits for another time; it is in no queue.
+    pub(super) fn delay(&mut self, id: CallId, until: Timestamp, weight: u32) {
+        let Some(slot) = self.states.find(id.0) else { return };
+        let state = &mut self.states[slot];
+        state.stage = Stage::Delayed;
+        state.about = until.as_micros();
+        self.hold(slot, weight);
+        self.delayed.insert(&mut self.states, slot);
+    }
+
+    /// Notes from when on a waiting call is too late to be started.
+    pub(super) fn watch(&mut self, slot: u32, too_late_at: Option<Timestamp>) {
+        self.states[slot].about = too_late_at.map_or(u64::MAX, Timestamp::as_micros);
+        if self.states[slot].about < u64::MAX {
+            self.too_late.insert(&mut self.states, slot);
+        }
+    }
+
+    /// Nothing is to be done about the call at any time any more. Returns its slot.
+    pub(super) fn unwatch(&mut self, id: CallId) -> Option<u32> {
+        let slot = self.states.find(id.0)?;
+        match self.states[slot].stage {
+            Stage::Waiting if self.states[slot].about < u64::MAX => {
+                self.too_late.remove(&mut self.states, slot);
+                self.states[slot].about = u64::MAX;
+            }
+            Stage::Delayed => {
+                self.delayed.remove(&mut self.states, slot);
+            }
+            Stage::Waiting | Stage::Out => {}
+        }
+        Some(slot)
+    }
+
+    pub(super) fn next_delayed(&self) -> Option<Timestamp> {
+        self.delayed.first().map(|slot| Timestamp::from_micros(self.states[slot].about))
+    }
+
+    pub(super) fn next_too_late(&self) -> Option<Timestamp> {
+        self.too_late.first().map(|slot| Timestamp::from_micros(self.states[slot].about))
+    }
+
+    /// The next delayed call whose time has come, which is delayed no longer.
+    pub(super) fn pop_delayed(&mut self, now: Timestamp) -> Option<CallId> {
+        self.next_delayed().filter(|at| *at <= now)?;
+        let slot = self.delayed.first()?;
+        self.delayed.remove(&mut self.states, slot);
+        Some(self.states[slot].id)
+    }
+
+    /// The next waiting call that is too late to be started, which is no longer watched.
+    pub(super) fn pop_too_late(&mut self, now: Timestamp) -> Option<u32> {
+        self.next_too_late().filter(|at| *at <= now)?;
+        let slot = self.too_late.first()?;
+        self.too_late.remove(&mut self.states, slot);
+        self.states[slot].about = u64::MAX;
+        Some(slot)
+    }
+
+    /// Counts the call among what its tenant holds, if it is not.
+    fn hold(&mut self, slot: u32, weight: u32) {
+        if !self.states[slot].has(HELD) {
+            self.states[slot].has |= HELD;
+            self.holders.add(&mut self.states, slot, weight);
+        }
+    }
+
+    /// The call no longer waits: it goes out, or it ends.
+    pub(super) fn release(&mut self, id: CallId) {
+        if let Some(slot) = self.states.find(id.0)
+            && self.states[slot].has(HELD)
+        {
+            self.states[slot].has &= !HELD;
+            self.holders.remove(&mut self.states, slot);
+        }
+    }
+
+    /// Counts a delayed call again among what its tenant holds.
+    pub(super) fn rehold(&mut self, id: CallId, weight: u32) {
+        if let Some(slot) = self.states.find(id.0) {
+            self.hold(slot, weight);
+        }
+    }
+
+    /// All waits as if they had not begun, but for the delays: who waits is to be made to wait again.
+    pub(super) fn forget_waits(&mut self) {
+        self.too_late = Tree::default();
+        self.holders = Holders::new();
+        self.states.for_each(|state| {
+            state.has &= !HELD;
+            if state.stage == Stage::Waiting {
+                state.about = u64::MAX;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_survives_its_packing_in_152_bytes() {
+        assert_eq!(size_of::<CallState>(), 152);
+        let bare = Call::new(CallId(7), ModelId(3), 900).tenant(TenantId(5)).priority(2).label(LabelId(4));
+        let zero = bare.deadline(Timestamp::ZERO).affinity(0, 11).max_tokens(0).fingerprint(0).lone();
+        for call in [bare, zero] {
+            assert_eq!(CallState::new(&call, Timestamp::ZERO, (0, 0)).call(), call);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! An ordered set whose nodes live in a [`Store`], so that it allocates nothing.
+
+use core::marker::PhantomData;
+
+use super::store::Store;
+
+/// No node.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What a tree keeps in each of its nodes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Links {
+    children: [u32; 2],
+}
+
+impl Links {
+    pub(super) const NEW: Self = Self { children: [NONE; 2] };
+}
+
+/// An item that can be in a tree of the order `O`; its key stays the same while it is.
+pub(super) trait Node<O> {
+    type Key: Ord;
+    fn key(&self) -> Self::Key;
+    fn links(&self) -> &Links;
+    fn links_mut(&mut self) -> &mut Links;
+}
+
+/// A treap: ordered by key from left to right and by rank from the top down, where a node's rank is a hash of its number.
+/// So its shape is that of a tree built in random order, whatever the order of insertion, and the same in every run.
+///
+/// `first` takes constant time, all else time in the logarithm of the size. No two nodes may have the same key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tree<O> {
+    root: u32,
+    first: u32,
+    order: PhantomData<O>,
+}
+
+/// The place of a child: below a node, to its left or right, or at the root.
+type Hole = (u32, usize);
+
+const ROOT: Hole = (NONE, 0);
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+
+impl<O> Default for Tree<O> {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+/// The finaliser of MurmurHash3: every number has its own rank.
+const fn rank(node: u32) -> u32 {
+    let mut hash = node ^ node >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ hash >> 16
+}
+
+impl<O> Tree<O> {
+    pub(super) const NEW: Self = Self { root: NONE, first: NONE, order: PhantomData };
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.root == NONE
+    }
+
+    /// The node with the least key.
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.first != NONE).then_some(self.first)
+    }
+
+    /// Puts a node in that is in no tree of this order.
+    pub(super) fn insert<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) {
+        let key = nodes[node].key();
+        if self.first == NONE || key < nodes[self.first].key() {
+            self.first = node;
+        }
+        let (mut hole, mut at) = (ROOT, self.root);
+        while at != NONE && rank(at) > rank(node) {
+            let side = usize::from(nodes[at].key() < key);
+            hole = (at, side);
+            at = child(nodes, at, side);
+        }
+        self.put(nodes, hole, node);
+        // What was there is split between the two sides of the node.
+        let (mut below, mut above) = ((node, LEFT), (node, RIGHT));
+        while at != NONE {
+            if nodes[at].key() < key {
+                self.put(nodes, below, at);
+                below = (at, RIGHT);
+                at = child(nodes, at, RIGHT);
+            } else {
+                self.put(nodes, above, at);
+                above = (at, LEFT);
+                at = child(nodes, at, LEFT);
+            }
+        }
+        self.put(nodes, below, NONE);
+        self.put(nodes, above, NONE);
+    }
+
+    /// Takes a node out; says whether it was in.
+    pub(super) fn remove<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) -> bool {
+        let key = nodes[node].key();
+        let (mut hole, mut at) = (ROOT, self.root);
+        while at != node {
+            if at == NONE {
+                return false;
+            }
+            let side = usize::from(nodes[at].key() < key);
+            hole = (at, side);
+            at = child(nodes, at, side);
+        }
+        let (mut below, mut above) = (child(nodes, node, LEFT), child(nodes, node, RIGHT));
+        if self.first == node {
+            // Nothing is to its left, so the next one is the least to its right, or the one above it.
+            self.first = if above == NONE { hole.0 } else { leftmost(nodes, above) };
+        }
+        while below != NONE && above != NONE {
+            if rank(below) > rank(above) {
+                self.put(nodes, hole, below);
+                hole = (below, RIGHT);
+                below = child(nodes, below, RIGHT);
+            } else {
+                self.put(nodes, hole, above);
+                hole = (above, LEFT);
+                above = child(nodes, above, LEFT);
+            }
+        }
+        self.put(nodes, hole, if below == NONE { above } else { below });
+        true
+    }
+
+    /// The node with the least key that is not below `key`.
+    pub(super) fn at_or_after<T: Node<O>>(&self, nodes: &Store<T>, key: &T::Key) -> Option<u32> {
+        let (mut found, mut at) = (None, self.root);
+        while at != NONE {
+            let below = nodes[at].key() < *key;
+            if !below {
+                found = Some(at);
+            }
+            at = child(nodes, at, usize::from(below));
+        }
+        found
+    }
+
+    /// How many keys are below `key`; takes time in that number.
+    pub(super) fn count_below<T: Node<O>>(&self, nodes: &Store<T>, key: &T::Key) -> usize {
+        let (mut count, mut at) = (0, self.root);
+        while at != NONE {
+            let below = nodes[at].key() < *key;
+            if below {
+                count += 1 + size(nodes, child(nodes, at, LEFT));
+            }
+            at = child(nodes, at, usize::from(below));
+        }
+        count
+    }
+
+    fn put<T: Node<O>>(&mut self, nodes: &mut Store<T>, hole: Hole, node: u32) {
+        match hole {
+            ROOT => self.root = node,
+            (parent, side) => nodes[parent].links_mut().children[side] = node,
+        }
+    }
+}
+
+fn child<O, T: Node<O>>(nodes: &Store<T>, node: u32, side: usize) -> u32 {
+    nodes[node].links().children[side]
+}
+
+fn leftmost<O, T: Node<O>>(nodes: &Store<T>, mut node: u32) -> u32 {
+    loop {
+        match child(nodes, node, LEFT) {
+            NONE => return node,
+            left => node = left,
+        }
+    }
+}
+
+fn size<O, T: Node<O>>(nodes: &Store<T>, node: u32) -> usize {
+    if node == NONE {
+        return 0;
+    }
+    1 + size(nodes, child(nodes, node, LEFT)) + size(nodes, child(nodes, node, RIGHT))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::store::Named;
+
+    #[derive(Clone, Copy, Debug)]
+    struct Item {
+        name: u64,
+        key: (u8, u64),
+        links: Links,
+    }
+
+    #[derive(Debug)]
+    struct ByKey;
+
+    impl Named for Item {
+        fn name(&self) -> u64 {
+            self.name
+        }
+    }
+
+    impl Node<ByKey> for Item {
+        type Key = (u8, u64);
+
+        fn key(&self) -> (u8, u64) {
+            self.key
+        }
+
+        fn links(&self) -> &Links {
+            &self.links
+        }
+
+        fn links_mut(&mut self) -> &mut Links {
+            &mut self.links
+        }
+    }
+
+    fn depth(nodes: &Store<Item>, node: u32) -> usize {
+        if node == NONE {
+            return 0;
+        }
+        1 + depth(nodes, child(nodes, node, LEFT)).max(depth(nodes, child(nodes, node, RIGHT)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_is_an_ordered_map(steps in proptest::collection::vec((0_u64..60, any::<u8>(), 0_u8..3), 1..400)) {
+            let (mut nodes, mut tree, mut model) = (Store::new(), Tree::<ByKey>::default(), BTreeMap::new());
+            for (name, key, step) in steps {
+                let key = (key, name);
+                match nodes.find(name) {
+                    None => {
+                        let node = nodes.insert(Item { name, key, links: Links::NEW });
+                        tree.insert(&mut nodes, node);
+                        model.insert(key, node);
+                    }
+                    Some(node) if step > 0 => {
+                        model.remove(&nodes[node].key);
+                        prop_assert!(tree.remove(&mut nodes, node));
+                        prop_assert!(!tree.remove(&mut nodes, node));
+                        nodes.remove(name);
+                    }
+                    Some(_) => {}
+                }
+                prop_assert_eq!(tree.first(), model.values().next().copied());
+                prop_assert_eq!(tree.is_empty(), model.is_empty());
+                prop_assert_eq!(tree.at_or_after(&nodes, &key), model.range(key..).next().map(|(_, node)| *node));
+                prop_assert_eq!(tree.count_below(&nodes, &key), model.range(..key).count());
+            }
+            let drained: Vec<u32> = core::iter::from_fn(|| {
+                let node = tree.first()?;
+                tree.remove(&mut nodes, node).then_some(node)
+            })
+            .collect();
+            prop_assert_eq!(drained, model.into_values().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_tree_filled_in_order_is_not_deep() {
+        let (mut nodes, mut tree) = (Store::new(), Tree::<ByKey>::default());
+        for name in 0..100_000 {
+            let node = nodes.insert(Item { name, key: (0, name), links: Links::NEW });
+            tree.insert(&mut nodes, node);
+        }
+        assert!(depth(&nodes, tree.root) < 50, "{}", depth(&nodes, tree.root));
+    }
+}
