@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 /// A token bucket (GCRA in its counting form) without a clock: it refills at `amount` per `period` and holds at most
 /// `burst`.
 ///
 /// The level is kept in units of one token divided by the period's microseconds, so that the refill of every
-/// microsecond is a whole number and nothing is ever rounded: 7,000,000 a minute is exactly that, for ever.
+/// microsecond is a whole number and nothing is ever rounded: 7,000,000 a minute is exactly that, for ever. It is a
+/// number of 64 bits, so burst and debt end at 2^63 of these units: 150,000 million tokens for a period of a minute.
 ///
 /// Taking more than the burst is possible when the bucket is full; the level then goes below zero and the debt is paid
 /// by the refill. Whoever must not allow that asks [`Bucket::fits`] first.
@@ -29,8 +30,10 @@ pub struct Bucket {
     amount: u64,
     period: u64,
     burst: u64,
+    /// The burst in tokens times `period`.
+    full: i64,
     /// In tokens times `period`.
-    level: i128,
+    level: i64,
     at: Timestamp,
 }
 
@@ -38,9 +41,10 @@ impl Bucket {
     /// A full bucket. A zero `amount`, `period` or `burst` is raised to one token or microsecond.
     #[must_use]
     pub fn new(amount: u64, period: Duration, burst: u64, now: Timestamp) -> Self {
-        let period = crate::time::micros(period).max(1);
+        let period = micros(period).max(1);
         let burst = burst.max(1);
-        Self { amount: amount.max(1), period, burst, level: i128::from(burst) * i128::from(period), at: now }
+        let full = scaled(burst, period);
+        Self { amount: amount.max(1), period, burst, full, level: full, at: now }
     }
 
     /// Whether `amount` is within the burst, so that it can be taken without debt.
@@ -65,46 +69,57 @@ impl Bucket {
     /// The earliest time at which `amount` can be taken: `now` or later.
     #[must_use]
     pub fn earliest(&self, now: Timestamp, amount: u64) -> Timestamp {
-        let needed = i128::from(amount.min(self.burst)) * i128::from(self.period);
-        let missing = needed - self.level_at(now);
+        let missing = scaled(amount, self.period).min(self.full).saturating_sub(self.level_at(now));
         if missing <= 0 {
             return now;
         }
-        // Division by 128 bits is slow, and next to never needed.
-        let wait = match u64::try_from(missing) {
-            Ok(missing) => missing.div_ceil(self.amount),
-            Err(_) => {
-                let rate = i128::from(self.amount);
-                u64::try_from((missing + rate - 1) / rate).unwrap_or(u64::MAX)
-            }
-        };
-        now.saturating_add(Duration::from_micros(wait))
+        now.saturating_add(Duration::from_micros(missing.unsigned_abs().div_ceil(self.amount)))
     }
 
     /// Takes `amount` whether it is there or not.
     pub fn take(&mut self, now: Timestamp, amount: u64) {
         self.refill(now);
-        self.level -= i128::from(amount) * i128::from(self.period);
+        self.level = self.level.saturating_sub(scaled(amount, self.period));
     }
 
     /// Puts `amount` back, up to the burst.
     pub fn give(&mut self, now: Timestamp, amount: u64) {
         self.refill(now);
-        self.level = (self.level + i128::from(amount) * i128::from(self.period)).min(self.full());
+        self.level = self.level.saturating_add(scaled(amount, self.period)).min(self.full);
     }
 
     /// Whole tokens there at `now`; below zero where a debt is being paid.
     #[must_use]
     pub fn level(&self, now: Timestamp) -> i64 {
-        let level = self.level_at(now).div_euclid(i128::from(self.period));
-        i64::try_from(level).unwrap_or(if level < 0 { i64::MIN } else { i64::MAX })
+        self.parts(now).0
+    }
+
+    /// Whether there is as much as there can be.
+    pub(crate) fn is_full(&self, now: Timestamp) -> bool {
+        self.level_at(now) == self.full
+    }
+
+    /// The level at `now`: whole tokens, and the fraction of one in parts of `period`.
+    pub(crate) fn parts(&self, now: Timestamp) -> (i64, u64) {
+        // A period of 292,000 years or more holds less than one token.
+        let period = i64::try_from(self.period).unwrap_or(i64::MAX);
+        let level = self.level_at(now);
+        (level.div_euclid(period), level.rem_euclid(period).unsigned_abs())
+    }
+
+    /// Sets the level to what [`Bucket::parts`] told, at most to the burst.
+    pub(crate) fn set_parts(&mut self, now: Timestamp, (tokens, fraction): (i64, u64)) {
+        let period = i64::try_from(self.period).unwrap_or(i64::MAX);
+        let fraction = i64::try_from(fraction).unwrap_or(i64::MAX).min(period - 1);
+        self.level = tokens.saturating_mul(period).saturating_add(fraction).min(self.full);
+        self.at = now;
     }
 
     /// The same bucket refilling over another period from `now` on.
     pub(crate) fn with_period(&self, period: Duration, now: Timestamp) -> Self {
         let mut bucket = Self::new(self.amount, period, self.burst, now);
         // Whole tokens are carried over; a fraction of one is given up.
-        bucket.level = self.level_at(now).div_euclid(i128::from(self.period)) * i128::from(bucket.period);
+        bucket.set_parts(now, (self.level(now), 0));
         bucket
     }
 
@@ -113,23 +128,44 @@ impl Bucket {
         self.refill(now);
         self.amount = amount.max(1);
         self.burst = burst.max(1);
-        self.level = self.level.min(self.full());
+        self.full = scaled(self.burst, self.period);
+        self.level = self.level.min(self.full);
     }
 
-    fn full(&self) -> i128 {
-        i128::from(self.burst) * i128::from(self.period)
-    }
-
-    fn level_at(&self, now: Timestamp) -> i128 {
-        if now <= self.at {
-            return self.level;
-        }
+    fn level_at(&self, now: Timestamp) -> i64 {
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
-        (self.level + i128::from(elapsed) * i128::from(self.amount)).min(self.full())
+        self.level.saturating_add(scaled(elapsed, self.amount)).min(self.full)
     }
 
     fn refill(&mut self, now: Timestamp) {
         self.level = self.level_at(now);
         self.at = self.at.max(now);
+    }
+}
+
+/// The product, at most `i64::MAX`.
+fn scaled(count: u64, unit: u64) -> i64 {
+    i64::try_from(count.saturating_mul(unit)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_numbers_end_at_the_bounds() {
+        let now = Timestamp::from_micros(5);
+        for period in [Duration::ZERO, Duration::from_secs(60), Duration::MAX] {
+            let mut bucket = Bucket::new(u64::MAX, period, u64::MAX, now);
+            bucket.take(now, u64::MAX);
+            bucket.take(now, u64::MAX);
+            bucket.take(now, u64::MAX);
+            assert!(bucket.earliest(now, 1) > now, "a debt remains");
+            bucket.give(Timestamp::MAX, u64::MAX);
+            assert_eq!(bucket.earliest(Timestamp::MAX, 1), Timestamp::MAX);
+            bucket.set_parts(now, (i64::MIN, u64::MAX));
+            bucket.change(now, 0, 0);
+            assert!(bucket.level(now) < 0);
+        }
     }
 }

@@ -68,7 +68,7 @@ pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
     Phase, Refusal, Standing, TenantId, WakeReason, Wakeup,
 };
-pub use limiter::{Admission, Limiter, LimiterConfig, Permit};
+pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
 pub use policy::{
     Endpoint, EndpointId, FAULT_CODES, Fallback, Fault, Hedge, ModelId, OutputCap, Policy, PolicyError, Pool, PoolId,

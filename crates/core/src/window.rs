@@ -1,6 +1,6 @@
 //! What was taken in the last minute, in any minute.
 
-use alloc::vec;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -12,16 +12,18 @@ use crate::time::{Timestamp, micros};
 /// length `span`, wherever it begins, never exceeds what [`Window::sum`] allowed at its busiest moment. It costs at
 /// most one slot's width of the quota per span.
 ///
-/// Memory: 8 bytes for each of `span / slot + 2` slots, allocated once.
+/// Memory: 16 bytes for each slot in which something was taken, at most `span / slot + 2` of them.
 #[derive(Clone, Debug)]
 pub struct Window {
     slot: u64,
     span: u64,
-    taken: Vec<u64>,
-    /// Number of the oldest slot that still counts.
-    oldest: u64,
-    /// Number of the slot that holds the present.
-    newest: u64,
+    /// When each slot before the present one stops counting, in order, and what it holds. Nothing is kept for a slot in
+    /// which nothing was taken.
+    past: VecDeque<(u64, u64)>,
+    /// What the present slot holds.
+    here: u64,
+    /// When the present slot ends.
+    ends: u64,
     /// Wide enough for whatever the slots hold.
     sum: u128,
     /// Before this time no slot begins and none stops counting, so there is nothing to move.
@@ -34,9 +36,13 @@ impl Window {
     pub fn new(span: Duration, slot: Duration, now: Timestamp) -> Self {
         let span = micros(span).max(1);
         let slot = micros(slot).clamp(1, span);
-        let count = usize::try_from(span.div_ceil(slot) + 2).unwrap_or(usize::MAX);
-        let here = now.as_micros() / slot;
-        Self { slot, span, taken: vec![0; count], oldest: here, newest: here, sum: 0, still_until: 0 }
+        let ends = end_of_slot(now, slot);
+        Self { slot, span, past: VecDeque::new(), here: 0, ends, sum: 0, still_until: ends }
+    }
+
+    /// In microseconds.
+    pub(crate) const fn span(&self) -> u64 {
+        self.span
     }
 
     pub(crate) fn has_span(&self, span: Duration) -> bool {
@@ -44,17 +50,68 @@ impl Window {
     }
 
     /// The same window with another span: what was added before the change counts for the new span.
-    #[must_use]
-    pub(crate) fn with_span(&self, span: Duration, now: Timestamp) -> Self {
-        let mut window = Self::new(span, Duration::from_micros(self.slot), Timestamp::ZERO);
-        window.oldest = self.oldest.max(now.as_micros().saturating_sub(window.span) / self.slot);
-        window.newest = self.newest.max(window.oldest);
-        for number in window.oldest..=self.newest {
-            let (from, to) = (self.index(number), window.index(number));
-            window.taken[to] = self.taken[from];
-            window.sum = window.sum.saturating_add(u128::from(self.taken[from]));
+    pub(crate) fn set_span(&mut self, now: Timestamp, span: Duration) {
+        self.advance(now);
+        let old = core::mem::replace(&mut self.span, micros(span).max(self.slot));
+        for (expiry, _) in &mut self.past {
+            *expiry = expiry.saturating_add(self.span).saturating_sub(old);
         }
-        window
+        self.move_on(now);
+    }
+
+    /// What counts at `now`, oldest first: for how many microseconds yet, and how much.
+    pub(crate) fn entries(&self, now: Timestamp) -> Vec<(u64, u64)> {
+        let here = (self.ends.saturating_add(self.span), self.here);
+        let entries = self.past.iter().copied().chain([here]);
+        let left = entries.map(|(expiry, amount)| (expiry.saturating_sub(now.as_micros()), amount));
+        left.filter(|(left, amount)| *left > 0 && *amount > 0).collect()
+    }
+
+    /// Puts what [`Window::entries`] told, `ago` earlier, into an empty window, in whatever order. Something may count
+    /// for up to a slot longer, since slots may begin elsewhere now.
+    pub(crate) fn restore(&mut self, now: Timestamp, ago: u64, entries: &[(u64, u64)]) {
+        self.move_on(now);
+        let last = self.ends.saturating_add(self.span);
+        let mut left: Vec<(u64, u64)> = entries
+            .iter()
+            .map(|(left, amount)| (left.saturating_sub(ago), *amount))
+            .filter(|(left, amount)| *left > 0 && *amount > 0)
+            .map(|(left, amount)| {
+                // Slots stop counting in steps of their width, as the present one will.
+                let before = last.saturating_sub(now.as_micros().saturating_add(left));
+                (last - before / self.slot * self.slot, amount)
+            })
+            .collect();
+        left.sort_unstable();
+        for (expiry, amount) in left {
+            self.sum += u128::from(self.put(expiry, amount));
+        }
+        self.move_on(now);
+    }
+
+    /// Adds to the slot that stops counting at `expiry`, which is the last one so far or later; at most what it holds.
+    fn put(&mut self, expiry: u64, amount: u64) -> u64 {
+        let held = match self.past.back_mut() {
+            _ if expiry == self.ends.saturating_add(self.span) => &mut self.here,
+            Some((last, held)) if *last == expiry => held,
+            _ => {
+                self.push(expiry, amount);
+                return amount;
+            }
+        };
+        let added = amount.min(u64::MAX - *held);
+        *held += added;
+        added
+    }
+
+    fn push(&mut self, expiry: u64, amount: u64) {
+        let count = self.past.len();
+        if count == self.past.capacity() {
+            // Twice the room, but no more than there are slots.
+            let most = usize::try_from(self.span.div_ceil(self.slot).saturating_add(2)).unwrap_or(usize::MAX);
+            self.past.reserve_exact(count.max(4).min(most.saturating_sub(count)).max(1));
+        }
+        self.past.push_back((expiry, amount));
     }
 
     /// What counts at `now`.
@@ -66,59 +123,62 @@ impl Window {
     /// Adds `amount` at `now`.
     pub fn add(&mut self, now: Timestamp, amount: u64) {
         self.advance(now);
-        let index = self.index(self.newest);
-        let added = amount.min(u64::MAX - self.taken[index]);
-        self.taken[index] += added;
+        let added = amount.min(u64::MAX - self.here);
+        self.here += added;
         self.sum += u128::from(added);
     }
 
     /// Takes back `amount` of what was added at `at`; no effect where that no longer counts.
     pub fn remove(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
         self.advance(now);
-        let number = at.as_micros() / self.slot;
-        if number < self.oldest || number > self.newest {
+        let at = at.as_micros();
+        if at >= self.ends {
             return;
         }
-        let index = self.index(number);
-        let back = amount.min(self.taken[index]);
-        self.taken[index] -= back;
+        let held = if at >= self.ends - self.slot {
+            &mut self.here
+        } else {
+            // The slot of `at` stops counting within one slot's width of this.
+            let least = at.saturating_add(self.span);
+            let index = self.past.partition_point(|(expiry, _)| *expiry <= least);
+            match self.past.get_mut(index) {
+                Some((expiry, held)) if *expiry - least <= self.slot => held,
+                _ => return,
+            }
+        };
+        let back = amount.min(*held);
+        *held -= back;
         self.sum -= u128::from(back);
     }
 
     /// The earliest time, `now` or later, at which at most `allowed` counts.
     pub fn earliest(&mut self, now: Timestamp, allowed: u64) -> Timestamp {
         self.advance(now);
-        if self.sum <= u128::from(allowed) {
+        let allowed = u128::from(allowed);
+        if self.sum <= allowed {
             return now;
         }
         let mut left = self.sum;
-        let mut number = self.oldest;
-        while left > u128::from(allowed) && number <= self.newest {
-            left -= u128::from(self.taken[self.index(number)]);
-            number += 1;
+        for (expiry, amount) in &self.past {
+            left -= u128::from(*amount);
+            if left <= allowed {
+                return now.max(Timestamp::from_micros(*expiry));
+            }
         }
-        if number == self.oldest { now } else { now.max(self.expiry(number - 1)) }
+        now.max(Timestamp::from_micros(self.ends.saturating_add(self.span)))
     }
 
     /// What would count at the end of a whole span if things went on as since the first that counts, which is taken to be
     /// at least a third of the span ago.
     pub(crate) fn projected(&mut self, now: Timestamp) -> u64 {
         let sum = self.sum(now);
-        let first = (self.oldest..=self.newest).find(|number| self.taken[self.index(*number)] > 0);
-        let Some(first) = first else { return sum };
-        let busy =
-            now.as_micros().saturating_sub(first.saturating_mul(self.slot)).clamp(self.span / 3, self.span).max(1);
+        let first = self.past.iter().find(|(_, amount)| *amount > 0).map(|(expiry, _)| *expiry);
+        let counts_for = self.span.saturating_add(self.slot);
+        let expiry = first.unwrap_or_else(|| self.ends.saturating_add(self.span));
+        let busy = now.as_micros().saturating_add(counts_for).saturating_sub(expiry);
+        let busy = busy.clamp((self.span / 3).max(1), self.span);
         let whole = u128::from(sum) * u128::from(self.span) / u128::from(busy);
         u64::try_from(whole).unwrap_or(u64::MAX)
-    }
-
-    /// When the slot `number` stops counting.
-    fn expiry(&self, number: u64) -> Timestamp {
-        Timestamp::from_micros((number + 1).saturating_mul(self.slot).saturating_add(self.span))
-    }
-
-    fn index(&self, number: u64) -> usize {
-        (number % self.taken.len() as u64) as usize
     }
 
     fn advance(&mut self, now: Timestamp) {
@@ -127,22 +187,29 @@ impl Window {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn move_on(&mut self, now: Timestamp) {
-        let here = (now.as_micros() / self.slot).max(self.newest);
-        // The first slot that still counts at `now`: its end plus the span lies in the future.
-        let first = (now.as_micros().saturating_sub(self.span) / self.slot).max(self.oldest);
-        let mut number = self.oldest;
-        while number < first && number <= self.newest {
-            let index = self.index(number);
-            self.sum -= u128::from(self.taken[index]);
-            self.taken[index] = 0;
-            number += 1;
+        if now.as_micros() >= self.ends {
+            if self.here > 0 {
+                self.push(self.ends.saturating_add(self.span), self.here);
+                self.here = 0;
+            }
+            self.ends = end_of_slot(now, self.slot);
         }
-        self.oldest = first;
-        self.newest = here.max(first);
-        let begins = (self.newest + 1).saturating_mul(self.slot);
-        self.still_until = begins.min(self.expiry(first).as_micros());
+        while let Some((expiry, amount)) = self.past.front()
+            && *expiry <= now.as_micros()
+        {
+            self.sum -= u128::from(*amount);
+            self.past.pop_front();
+        }
+        let first = self.past.front().map_or(u64::MAX, |(expiry, _)| *expiry);
+        self.still_until = first.min(self.ends);
     }
+}
+
+fn end_of_slot(now: Timestamp, slot: u64) -> u64 {
+    (now.as_micros() / slot).saturating_add(1).saturating_mul(slot)
 }
 
 #[cfg(test)]

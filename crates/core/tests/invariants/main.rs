@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests may end the test")]
 
 mod ledger;
+mod limiter;
 mod pieces;
 mod world;
 

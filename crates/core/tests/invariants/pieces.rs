@@ -7,10 +7,7 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sluicegate::random::Draws;
-use sluicegate::{
-    Admission, Backoff, Bucket, Curve, Limiter, LimiterConfig, RetryBudget, RetryBudgetConfig, RetryKind, Timestamp,
-    Window,
-};
+use sluicegate::{Backoff, Bucket, Curve, RetryBudget, RetryBudgetConfig, RetryKind, Timestamp, Window};
 
 fn at(micros: u64) -> Timestamp {
     Timestamp::from_micros(micros)
@@ -144,37 +141,6 @@ proptest! {
             prop_assert_eq!(delay(0), (least, draws), "{:?}", curve);
             prop_assert_eq!(delay(u64::MAX), (most, draws), "{:?}", curve);
             prop_assert!((least..=most).contains(&delay(draw).0), "{:?}", curve);
-        }
-    }
-
-    /// What is asked for at the promised time is granted, if nothing else went out before.
-    #[test]
-    fn a_limiter_keeps_its_promises(
-        requests in 1_u64..100,
-        tokens in 1_000_u64..50_000,
-        burst in 1_u64..=1_000,
-        asks in vec((0_u64..10_000_000, 0_u64..1_000), 1..60),
-    ) {
-        let config = LimiterConfig {
-            requests_per_minute: Some(requests),
-            tokens_per_minute: Some(tokens),
-            burst_permille: burst,
-            ..LimiterConfig::unlimited()
-        };
-        let mut now = at(0);
-        let mut limiter = Limiter::new(config, now);
-        for (later, amount) in asks {
-            now = now.saturating_add(Duration::from_micros(later));
-            match limiter.acquire(now, amount) {
-                Admission::Granted(_) => {}
-                Admission::NotBefore(promised, _) => {
-                    let before = promised.saturating_sub(Duration::from_micros(1));
-                    prop_assert!(limiter.check(before, amount).is_err(), "it could have gone earlier");
-                    now = promised;
-                    prop_assert!(matches!(limiter.acquire(now, amount), Admission::Granted(_)));
-                }
-                other => prop_assert!(false, "{:?}", other),
-            }
         }
     }
 

@@ -1,24 +1,22 @@
 //! Admission under one quota pool.
 
+mod minute;
+mod state;
+
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::Bucket;
-use crate::defaults::{
-    CREDIT_STRETCH, DAY_PROBE, LIMIT_REST, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND,
-    REFUSAL_KEEPS_PERMILLE, REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
-};
+use crate::defaults::DAY_PROBE;
 use crate::outcome::{Quota, Spent};
-use crate::time::{Timestamp, micros};
+use crate::time::Timestamp;
 use crate::window::Window;
 
-const MINUTE: Duration = Duration::from_secs(60);
+use minute::MinuteQuota;
+pub use state::LimiterState;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const MINUTE_SLOT: Duration = Duration::from_millis(100);
 const DAY_SLOT: Duration = Duration::from_secs(15 * 60);
-/// A learned limit that has grown to this holds nothing back any more.
-const UNLIMITED: u64 = u32::MAX as u64;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,209 +89,6 @@ impl Permit {
     pub const fn tokens(&self) -> u64 {
         self.tokens
     }
-}
-
-/// One minute quota: its declared and learned limit, its pace and its window.
-#[derive(Clone, Debug)]
-struct MinuteQuota {
-    declared: Option<u64>,
-    /// The limit in force: declared, lowered by refusals, or learned where nothing is declared.
-    limit: Option<u64>,
-    /// What a service that refills continuously has for us: the quota spread over the window, and the credit.
-    pace: Bucket,
-    /// Spreads a burst: a multiple of the quota's rate, with next to no burst of its own.
-    peak: Bucket,
-    window: Window,
-    paused_until: Timestamp,
-    /// Refusals since the last admitted attempt was answered.
-    streak: u32,
-    /// Grows with each refusal and shrinks with each answer: what tells a wrong limit from a stray refusal.
-    strain: u32,
-    refused_at: Timestamp,
-    /// Up to when a lowered limit has been raised again; in the future while it is left as it is.
-    raised_at: Timestamp,
-    /// How long a lowered limit is left as it is before it is tried upwards.
-    rest: Duration,
-    /// How much may be made up for after a quiet time, in thousandths of the quota. How much the service saves up for us
-    /// is not known, so it starts small, doubles with each stretch without refusals, and starts anew after one.
-    credit_permille: u64,
-    burst_permille: u64,
-    credit_since: Timestamp,
-    /// The stretch without refusals that doubles the credit; each refusal doubles the stretch.
-    credit_stretch: Duration,
-}
-
-impl MinuteQuota {
-    fn new(declared: Option<u64>, config: &LimiterConfig, now: Timestamp) -> Self {
-        let limit = declared.unwrap_or(UNLIMITED);
-        let credit_permille = PEAK_PERMILLE.min(config.burst_permille);
-        let span = MINUTE + config.window_margin + MINUTE_SLOT;
-        Self {
-            declared,
-            limit: declared,
-            pace: Bucket::new(limit, span, burst_of(limit, credit_permille), now),
-            peak: Bucket::new(limit.saturating_mul(PEAK_FACTOR), MINUTE, burst_of(limit, PEAK_PERMILLE), now),
-            window: Window::new(MINUTE + config.window_margin, MINUTE_SLOT, now),
-            paused_until: Timestamp::ZERO,
-            streak: 0,
-            strain: 0,
-            refused_at: Timestamp::ZERO,
-            raised_at: now,
-            rest: LIMIT_REST.0,
-            credit_permille,
-            burst_permille: config.burst_permille,
-            credit_since: now,
-            credit_stretch: CREDIT_STRETCH.0,
-        }
-    }
-
-    /// Other limits from `now` on; what was taken stays taken. What was learned holds below a declared limit.
-    fn reconfigure(&mut self, now: Timestamp, declared: Option<u64>, config: &LimiterConfig) {
-        self.recover(now);
-        let learned = self.limit.filter(|_| self.limit != self.declared);
-        self.declared = declared;
-        self.burst_permille = config.burst_permille;
-        self.credit_permille = self.credit_permille.min(config.burst_permille);
-        let span = MINUTE + config.window_margin;
-        if !self.window.has_span(span) {
-            self.window = self.window.with_span(span, now);
-            self.pace = self.pace.with_period(span + MINUTE_SLOT, now);
-        }
-        self.limit = match (declared, learned) {
-            (Some(declared), Some(learned)) => Some(declared.min(learned)),
-            (declared, learned) => declared.or(learned),
-        };
-        if let Some(limit) = self.limit {
-            self.set_limit(now, limit);
-        }
-    }
-
-    /// The earliest time at which `amount` may be taken.
-    fn earliest(&mut self, now: Timestamp, amount: u64) -> Timestamp {
-        self.recover(now);
-        let paused = self.paused_until.max(now);
-        let Some(limit) = self.limit else { return paused };
-        // An attempt larger than a lowered limit still goes out once nothing else counts.
-        let room = limit.saturating_sub(amount.min(limit));
-        // A call larger than what may go out at one moment goes when that much is there, and leaves a debt.
-        let ask = amount.min(burst_of(limit, PEAK_PERMILLE));
-        let paced = self.pace.earliest(now, ask).max(self.peak.earliest(now, ask));
-        paused.max(paced).max(self.window.earliest(now, room))
-    }
-
-    fn take(&mut self, now: Timestamp, amount: u64) {
-        self.recover(now);
-        self.window.add(now, amount);
-        if self.limit.is_none() {
-            return;
-        }
-        self.pace.take(now, amount);
-        self.peak.take(now, amount);
-    }
-
-    fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
-        self.recover(now);
-        self.window.remove(now, at, amount);
-        self.pace.give(now, amount);
-        self.peak.give(now, amount);
-    }
-
-    /// The service refused `amount`, admitted here at `at`: its count is ahead of ours.
-    fn refused(&mut self, now: Timestamp, at: Timestamp, amount: u64, floor: u64) -> Option<u64> {
-        self.recover(now);
-        let counted = self.window.sum(now);
-        let pace = self.limit.unwrap_or(counted).max(1);
-        let refill = u128::from(micros(MINUTE)) * u128::from(amount.max(1)) / u128::from(pace);
-        let refill = u64::try_from(refill).unwrap_or(u64::MAX);
-        let pause = refill
-            .clamp(micros(REFUSAL_PAUSE.0), micros(REFUSAL_PAUSE.1))
-            .saturating_mul(1 << self.streak.min(5))
-            .min(micros(REFUSAL_PAUSE.1));
-        self.paused_until = self.paused_until.max(now.saturating_add(Duration::from_micros(pause)));
-        // What was already out at the last refusal says nothing new.
-        if at < self.refused_at {
-            return None;
-        }
-        self.streak += 1;
-        self.refused_at = now;
-        self.credit_since = now;
-        self.credit_stretch = (self.credit_stretch * 2).min(CREDIT_STRETCH.1);
-        self.set_credit(now, PEAK_PERMILLE.min(self.burst_permille));
-        self.strain = self.strain.saturating_add(REFUSAL_STRAIN);
-        // A settlement above its reservation can be refused once without any limit being wrong.
-        if self.declared.is_some() && self.strain < STRAIN_LIMIT {
-            return None;
-        }
-        self.strain = 0;
-        // Refused again soon after it was tried upwards: it is tried less often.
-        let soon = now < self.raised_at.saturating_add(LIMIT_REST.1);
-        self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(LIMIT_REST.1) } else { LIMIT_REST.0 };
-        self.raised_at = now.saturating_add(self.rest);
-        let lowest = self.declared.map_or(floor, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(floor);
-        // Where nothing was declared, what went out so far shows the rate that was too much.
-        let current = self.limit.unwrap_or_else(|| self.window.projected(now));
-        let limit = permille(current, REFUSAL_KEEPS_PERMILLE).max(lowest);
-        let limit = self.declared.map_or(limit, |declared| limit.min(declared));
-        self.set_limit(now, limit);
-        Some(limit)
-    }
-
-    fn pause(&mut self, until: Timestamp) {
-        self.paused_until = self.paused_until.max(until);
-    }
-
-    fn accepted(&mut self) {
-        self.streak = 0;
-        self.strain = self.strain.saturating_sub(1);
-    }
-
-    fn set_credit(&mut self, now: Timestamp, permille: u64) {
-        if permille != self.credit_permille {
-            self.credit_permille = permille;
-            if let Some(limit) = self.limit {
-                self.set_limit(now, limit);
-            }
-        }
-    }
-
-    /// Raises a lowered limit and the credit with the time that passed without a refusal.
-    fn recover(&mut self, now: Timestamp) {
-        while self.credit_permille < self.burst_permille {
-            let next = self.credit_since.saturating_add(self.credit_stretch);
-            if next > now {
-                break;
-            }
-            self.credit_since = next;
-            self.set_credit(next, (self.credit_permille * 2).min(self.burst_permille));
-        }
-        let Some(mut limit) = self.limit else { return };
-        // Second by second, so that it makes no difference how often anyone asks.
-        while limit < self.declared.unwrap_or(UNLIMITED) {
-            let next = self.raised_at.saturating_add(Duration::from_secs(1));
-            if next > now {
-                return;
-            }
-            let reference = self.declared.unwrap_or(limit);
-            let raised = limit.saturating_add(permille(reference, RECOVERY_PERMILLE_PER_SECOND).max(1));
-            limit = self.declared.map_or(raised, |declared| raised.min(declared));
-            self.raised_at = next;
-            self.set_limit(next, limit);
-        }
-    }
-
-    fn set_limit(&mut self, now: Timestamp, limit: u64) {
-        self.limit = Some(limit);
-        self.pace.change(now, limit, burst_of(limit, self.credit_permille));
-        self.peak.change(now, limit.saturating_mul(PEAK_FACTOR), burst_of(limit, PEAK_PERMILLE));
-    }
-}
-
-fn burst_of(limit: u64, share: u64) -> u64 {
-    permille(limit, share).max(1)
-}
-
-fn permille(whole: u64, share: u64) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(share) / 1_000).unwrap_or(u64::MAX)
 }
 
 /// The counters of one quota pool: requests, tokens and tokens per day, and attempts under way.

@@ -1,0 +1,153 @@
+//! What a limiter learned and counted, as data that outlives its process.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::minute::MinuteQuota;
+use super::{DAY, Limiter, LimiterConfig};
+use crate::time::{Timestamp, micros};
+
+/// No process sleeps longer: about 70,000 years.
+const LONGEST_US: u64 = 1 << 61;
+/// Ten times what a policy allows.
+const LONGEST_MARGIN_US: u64 = 100_000_000;
+
+/// All that a [`Limiter`] has learned and counted, to be kept and given to [`Limiter::restored`] later, elsewhere.
+///
+/// It holds no time of its own: everything is told as microseconds before or after the moment it was taken. What was
+/// reserved and not yet settled stays counted in full; who made those reservations is not kept. A field that says
+/// nothing is left out.
+///
+/// ```
+/// use core::time::Duration;
+/// use sluicegate::{Admission, Limiter, LimiterConfig, LimiterState, Quota, Timestamp};
+///
+/// let config = LimiterConfig { requests_per_minute: Some(1), ..LimiterConfig::unlimited() };
+/// let mut limiter = Limiter::new(config, Timestamp::ZERO);
+/// assert!(matches!(limiter.acquire(Timestamp::ZERO, 800), Admission::Granted(_)));
+/// let json = serde_json::to_string(&limiter.save(Timestamp::ZERO)).unwrap();
+///
+/// // Ten seconds later, in a process whose time begins elsewhere:
+/// let state: LimiterState = serde_json::from_str(&json).unwrap();
+/// let now = Timestamp::from_micros(1_000);
+/// let mut limiter = Limiter::restored(config, &state, now, Duration::from_secs(10));
+/// let Admission::NotBefore(at, Quota::Requests) = limiter.acquire(now, 800) else { panic!() };
+/// assert!(at >= now.saturating_add(Duration::from_secs(50)));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimiterState {
+    /// How much longer than a minute the windows are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) margin_us: u64,
+    #[serde(skip_serializing_if = "MinuteState::is_empty")]
+    pub(super) requests: MinuteState,
+    #[serde(skip_serializing_if = "MinuteState::is_empty")]
+    pub(super) tokens: MinuteState,
+    /// See [`MinuteState::taken`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) day_taken: Vec<(u64, u64)>,
+    /// For how long yet the day's quota is closed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) day_closed_us: u64,
+    /// How long ago the service refused for the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) day_refused_us: Option<u64>,
+}
+
+/// One minute quota's part. Times are microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MinuteState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) declared: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit: Option<u64>,
+    /// Levels of the two buckets: whole tokens, and the fraction of one in parts of the bucket's period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pace: Option<(i64, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) peak: Option<(i64, u64)>,
+    /// What was taken and still counts: for how long yet, and how much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) taken: Vec<(u64, u64)>,
+    /// For how long yet a refusal keeps everything back.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) paused_us: u64,
+    #[serde(skip_serializing_if = "is_zero_u32")]
+    pub(super) streak: u32,
+    #[serde(skip_serializing_if = "is_zero_u32")]
+    pub(super) strain: u32,
+    /// How long ago the last refusal was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused_us: Option<u64>,
+    /// In how long the limit is raised next.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) raise_us: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) rest_us: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) credit_permille: u64,
+    /// In how long the credit doubles next.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) credit_us: u64,
+    /// How much longer than at first the stretch is that doubles it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) credit_stretch_us: u64,
+}
+
+impl MinuteState {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero_u32(value: &u32) -> bool {
+    *value == 0
+}
+
+impl Limiter {
+    /// Everything learned and counted up to `now`, for [`Limiter::restored`].
+    #[must_use]
+    pub fn save(&mut self, now: Timestamp) -> LimiterState {
+        LimiterState {
+            margin_us: self.requests.margin(),
+            requests: self.requests.save(now),
+            tokens: self.tokens.save(now),
+            day_taken: self.day.entries(now),
+            day_closed_us: micros(self.day_closed_until.saturating_since(now)),
+            day_refused_us: self.day_refused_at.map(|at| micros(now.saturating_since(at))),
+        }
+    }
+
+    /// The limiter that was saved `asleep` ago, under limits that may have changed since: as if it had seen nothing of
+    /// the world in between and were given `config` now. Nothing is in flight.
+    ///
+    /// Where it is not known how long ago that was, zero is always safe: it only waits longer than it must. Any state
+    /// is, even one that nobody saved: numbers out of bounds are brought within them, and what is stated as taken counts
+    /// as if it had been taken.
+    #[must_use]
+    pub fn restored(config: LimiterConfig, state: &LimiterState, now: Timestamp, asleep: Duration) -> Self {
+        let asleep = micros(asleep).min(LONGEST_US);
+        let saved_with =
+            LimiterConfig { window_margin: Duration::from_micros(state.margin_us.min(LONGEST_MARGIN_US)), ..config };
+        let mut limiter = Self::new(config, now);
+        limiter.requests = MinuteQuota::restored(&saved_with, &state.requests, now, asleep);
+        limiter.tokens = MinuteQuota::restored(&saved_with, &state.tokens, now, asleep);
+        limiter.day.restore(now, asleep, &state.day_taken);
+        let closed = state.day_closed_us.min(micros(DAY)).saturating_sub(asleep);
+        limiter.day_closed_until = now.saturating_add(Duration::from_micros(closed));
+        limiter.day_refused_at =
+            state.day_refused_us.map(|ago| now.saturating_sub(Duration::from_micros(ago.saturating_add(asleep))));
+        limiter.reconfigure(now, config);
+        limiter
+    }
+}
