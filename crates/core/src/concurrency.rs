@@ -5,8 +5,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults::{
-    CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP,
+    CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP, STRAIN_HOLDS,
 };
+use crate::speed::{Speed, SpeedState};
 use crate::time::{Timestamp, micros};
 
 /// A limit on attempts under way, absent until the first capacity error.
@@ -18,6 +19,10 @@ use crate::time::{Timestamp, micros};
 ///
 /// Such errors come back at once, so growth need not wait for answers: after [`CAPACITY_PLATEAU`] without one the limit
 /// grows every [`CAPACITY_STEP`], first by one, then by a quarter, as far as it is used.
+///
+/// Rising time per output token announces such an error. While answers come well below the usual speed, growth stands
+/// still at what is carried, and an error then leads back to what was carried at the usual speed. Slowness alone sets no
+/// limit: an endpoint may be slow and still take all there is.
 ///
 /// ```
 /// use core::time::Duration;
@@ -41,6 +46,21 @@ pub struct AdaptiveConcurrency {
     carried: Option<u64>,
     cut_at: Timestamp,
     plateau: Duration,
+    speed: Speed,
+    /// What was under way when answers last came at the usual speed.
+    steady: u64,
+    strain: Option<Strain>,
+    /// How long growth has stood still since the last capacity error, but for the strain that lasts.
+    stood: Duration,
+}
+
+/// A time in which growth stands still.
+#[derive(Clone, Copy, Debug)]
+struct Strain {
+    since: Timestamp,
+    until: Timestamp,
+    /// What was carried when it began.
+    carried: u64,
 }
 
 /// What an [`AdaptiveConcurrency`] remembers beyond the life of its process; what was under way died with it.
@@ -50,10 +70,13 @@ pub struct AdaptiveConcurrencyState {
     /// What was carried at the last capacity error, in attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carried: Option<u64>,
-    /// How long ago that was, in microseconds.
+    /// How long ago that was, in microseconds, without the time in which growth stood still.
     pub age_us: u64,
     /// How long the limit was to stay there, in microseconds.
     pub plateau_us: u64,
+    /// How fast answers came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<SpeedState>,
 }
 
 impl Default for AdaptiveConcurrency {
@@ -66,17 +89,30 @@ impl AdaptiveConcurrency {
     /// No limit yet, nothing under way.
     #[must_use]
     pub const fn new() -> Self {
-        Self { in_flight: 0, carried: None, cut_at: Timestamp::ZERO, plateau: CAPACITY_PLATEAU.0 }
+        Self {
+            in_flight: 0,
+            carried: None,
+            cut_at: Timestamp::ZERO,
+            plateau: CAPACITY_PLATEAU.0,
+            speed: Speed::new(),
+            steady: 1,
+            strain: None,
+            stood: Duration::ZERO,
+        }
     }
 
     /// What is worth remembering at `now`.
     #[must_use]
     pub fn save(&self, now: Timestamp) -> AdaptiveConcurrencyState {
-        let Some(carried) = self.carried else { return AdaptiveConcurrencyState::default() };
+        let speed = self.speed.save();
+        let Some(carried) = self.carried else {
+            return AdaptiveConcurrencyState { speed, ..AdaptiveConcurrencyState::default() };
+        };
         AdaptiveConcurrencyState {
             carried: Some(carried),
-            age_us: micros(now.saturating_since(self.cut_at)),
+            age_us: micros(self.calm(now)),
             plateau_us: micros(self.plateau),
+            speed,
         }
     }
 
@@ -86,10 +122,11 @@ impl AdaptiveConcurrency {
     pub fn restored(state: &AdaptiveConcurrencyState, now: Timestamp, asleep: Duration) -> Self {
         let age = Duration::from_micros(state.age_us).saturating_add(asleep);
         Self {
-            in_flight: 0,
             carried: state.carried.map(|carried| carried.max(1)),
             cut_at: now.saturating_sub(age),
             plateau: Duration::from_micros(state.plateau_us).clamp(CAPACITY_PLATEAU.0, CAPACITY_PLATEAU.1),
+            speed: Speed::restored(state.speed, now),
+            ..Self::new()
         }
     }
 
@@ -103,11 +140,13 @@ impl AdaptiveConcurrency {
     #[must_use]
     pub fn limit(&self, now: Timestamp) -> Option<u64> {
         let carried = self.carried?;
-        let calm = now.saturating_since(self.cut_at);
-        let Some(growing) = calm.checked_sub(self.plateau) else { return Some(carried) };
+        let most = carried.max(match self.strain_at(now) {
+            Some(strain) => strain.carried,
+            // As far as it is used: what nobody needs teaches nothing.
+            None => self.in_flight.saturating_mul(2).saturating_add(2),
+        });
+        let Some(growing) = self.calm(now).checked_sub(self.plateau) else { return Some(carried) };
         let steps = micros(growing) / micros(CAPACITY_STEP) + 1;
-        // As far as it is used: what nobody needs teaches nothing.
-        let most = carried.max(self.in_flight.saturating_mul(2).saturating_add(2));
         let mut limit = carried;
         for step in 1..=steps {
             if limit >= most {
@@ -122,12 +161,65 @@ impl AdaptiveConcurrency {
     #[must_use]
     pub fn grows_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.carried?;
-        let since = self.cut_at.saturating_add(self.plateau);
-        if now < since {
-            return Some(since);
+        if let Some(strain) = self.strain_at(now) {
+            return Some(strain.until);
         }
-        let steps = micros(now.saturating_since(since)) / micros(CAPACITY_STEP) + 1;
-        Some(since.saturating_add(Duration::from_micros(steps.saturating_mul(micros(CAPACITY_STEP)))))
+        let calm = self.calm(now);
+        let wait = match calm.checked_sub(self.plateau) {
+            None => self.plateau - calm,
+            Some(growing) => {
+                let step = micros(CAPACITY_STEP);
+                Duration::from_micros(step - micros(growing) % step)
+            }
+        };
+        Some(now.saturating_add(wait))
+    }
+
+    /// Whether answers come so slowly at `now` that the limit does not grow.
+    #[must_use]
+    pub fn strained(&self, now: Timestamp) -> bool {
+        self.strain_at(now).is_some()
+    }
+
+    /// Microseconds for each token of the answers of late; `None` before the first that is long enough to tell.
+    #[must_use]
+    pub fn per_token(&self) -> Option<u64> {
+        self.speed.per_token()
+    }
+
+    /// An attempt, still counted as under way, was answered in `took` with `output_tokens` tokens.
+    pub fn observe(&mut self, now: Timestamp, took: Duration, output_tokens: u32) {
+        if !self.speed.observe(now, took, output_tokens) {
+            return;
+        }
+        let until = now.saturating_add(STRAIN_HOLDS);
+        match &mut self.strain {
+            Some(strain) if now < strain.until && self.speed.strained() => strain.until = until,
+            _ => {
+                self.stood = self.stood(now);
+                self.strain = None;
+                if self.speed.strained() {
+                    self.strain = Some(Strain { since: now, until, carried: self.in_flight });
+                }
+            }
+        }
+        if self.speed.steady() {
+            self.steady = self.in_flight;
+        }
+    }
+
+    fn strain_at(&self, now: Timestamp) -> Option<Strain> {
+        self.strain.filter(|strain| now < strain.until)
+    }
+
+    fn stood(&self, now: Timestamp) -> Duration {
+        let strain = self.strain.map(|strain| now.min(strain.until).saturating_since(strain.since));
+        self.stood.saturating_add(strain.unwrap_or(Duration::ZERO))
+    }
+
+    /// How long growth has been under way since the last capacity error.
+    fn calm(&self, now: Timestamp) -> Duration {
+        now.saturating_since(self.cut_at).saturating_sub(self.stood(now))
     }
 
     /// Attempts under way.
@@ -155,12 +247,152 @@ impl AdaptiveConcurrency {
         }
         let falling = self.carried.is_some() && now.saturating_since(self.cut_at) < CAPACITY_HOLD;
         let keeps = if falling { CAPACITY_KEEPS_PERMILLE } else { 1_000 };
-        let limit = (self.in_flight.saturating_mul(keeps) / 1_000).max(1);
+        let mut limit = (self.in_flight.saturating_mul(keeps) / 1_000).max(1);
+        if let Some(mut strain) = self.strain_at(now) {
+            // Not below half: the usual speed may have been seen last when there was little to do.
+            limit = self.steady.clamp(limit.div_ceil(2), limit);
+            strain.since = now;
+            self.strain = Some(strain);
+        } else {
+            self.strain = None;
+        }
+        self.stood = Duration::ZERO;
         // The same answer twice: it is asked less often.
         let same = self.carried.is_some_and(|before| before.abs_diff(limit) <= before / 4 + 1);
         self.plateau = if same { CAPACITY_PLATEAU.1 } else { CAPACITY_PLATEAU.0 };
         self.carried = Some(limit);
         self.cut_at = now;
         Some(limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::defaults::SPEED_LEARNS;
+
+    const TOKENS: u32 = 200;
+    const USUAL: Duration = Duration::from_secs(2);
+    const SLOW: Duration = Duration::from_secs(4);
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
+    }
+
+    fn answers(concurrency: &mut AdaptiveConcurrency, ms: u64, took: Duration, count: u32) {
+        (0..count).for_each(|_| concurrency.observe(at(ms), took, TOKENS));
+    }
+
+    /// So many attempts under way at `ms`, and the usual speed known.
+    fn carrying(attempts: u64, ms: u64) -> AdaptiveConcurrency {
+        let mut concurrency = AdaptiveConcurrency::new();
+        (0..attempts).for_each(|_| concurrency.start());
+        answers(&mut concurrency, ms, USUAL, SPEED_LEARNS);
+        concurrency
+    }
+
+    /// A service that answers in 2 s as long as it has at most 30 attempts at once, ever more slowly beyond, and refuses
+    /// the 61st. Its caller has one more to send at once with each second. Returns the time of the first refusal after
+    /// the one at the start.
+    fn ramp(tells_lengths: bool, end: u64) -> Option<u64> {
+        let mut concurrency = carrying(21, 1_000);
+        concurrency.overloaded(at(1_000), at(1_000));
+        let mut out: Vec<(u64, u64)> = (0..20).map(|index| (1_000, 3_000 + index * 100)).collect();
+        for now in (1_000..end).step_by(10) {
+            for (started, _) in out.extract_if(.., |(_, ends)| *ends <= now) {
+                if tells_lengths {
+                    concurrency.observe(at(now), Duration::from_millis(now - started), TOKENS);
+                }
+                concurrency.end();
+            }
+            while (out.len() as u64) < 19 + now / 1_000 && concurrency.admits(at(now)) {
+                concurrency.start();
+                if out.len() == 60 {
+                    return Some(now);
+                }
+                let slower = (out.len() as u64 + 1).max(30);
+                out.push((now, now + 2_000 * slower / 30));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn growth_stops_at_slower_answers_before_the_service_refuses() {
+        let blind = ramp(false, 600_000).unwrap_or(u64::MAX);
+        assert!((40_000..45_000).contains(&blind), "refused after {blind} ms");
+        let seeing = ramp(true, 600_000).unwrap_or(u64::MAX);
+        assert!(seeing >= blind * 3 / 2, "refused after {seeing} ms");
+    }
+
+    #[test]
+    fn a_capacity_error_among_slow_answers_leads_back_to_the_last_stable_level() {
+        let mut concurrency = carrying(30, 1_000);
+        (30..45).for_each(|_| concurrency.start());
+        answers(&mut concurrency, 2_000, SLOW, 8);
+        assert!(concurrency.strained(at(2_000)));
+        assert_eq!(concurrency.overloaded(at(2_100), at(2_100)), Some(30));
+        let mut concurrency = carrying(45, 1_000);
+        assert_eq!(concurrency.overloaded(at(2_100), at(2_100)), Some(44), "at the usual speed: what was carried");
+        let mut concurrency = carrying(2, 1_000);
+        (2..45).for_each(|_| concurrency.start());
+        answers(&mut concurrency, 2_000, SLOW, 8);
+        assert_eq!(concurrency.overloaded(at(2_100), at(2_100)), Some(22), "at most half is taken off");
+    }
+
+    #[test]
+    fn slowness_alone_sets_no_limit() {
+        let mut concurrency = carrying(30, 1_000);
+        answers(&mut concurrency, 2_000, 10 * SLOW, 100);
+        assert!(concurrency.strained(at(2_000)));
+        assert_eq!((concurrency.limit(at(2_000)), concurrency.grows_at(at(2_000))), (None, None));
+    }
+
+    #[test]
+    fn growth_goes_on_where_it_stopped() {
+        let limited = || {
+            let mut concurrency = carrying(21, 1_000);
+            concurrency.overloaded(at(1_000), at(1_000));
+            concurrency
+        };
+        let mut concurrency = limited();
+        // The plateau ends at 3.5 s; the limit is 22 when answers become slow.
+        answers(&mut concurrency, 3_750, SLOW, 8);
+        for ms in [3_750, 5_000, 13_749] {
+            assert_eq!(concurrency.limit(at(ms)), Some(20), "what is carried, after {ms} ms");
+            assert_eq!(concurrency.grows_at(at(ms)), Some(at(13_750)));
+        }
+        let untroubled = limited();
+        for ms in [0, 250, 500, 1_000, 1_500] {
+            assert_eq!(concurrency.limit(at(13_750 + ms)), untroubled.limit(at(3_750 + ms)), "{ms} ms later");
+        }
+        // And at once where answers are quick again.
+        answers(&mut concurrency, 13_750, SLOW, 1);
+        assert!(concurrency.strained(at(14_750)));
+        answers(&mut concurrency, 14_750, USUAL, 20);
+        assert!(!concurrency.strained(at(14_750)));
+        assert_eq!(concurrency.limit(at(14_750)), untroubled.limit(at(3_750)));
+    }
+
+    #[test]
+    fn an_endpoint_that_stays_slow_is_not_strained_for_ever() {
+        let mut concurrency = carrying(30, 1_000);
+        let calm = (1..200).find(|second| {
+            answers(&mut concurrency, 1_000 + second * 1_000, SLOW, 5);
+            *second > 1 && !concurrency.strained(at(1_000 + second * 1_000))
+        });
+        assert!(calm.is_some_and(|second| (90..120).contains(&second)), "{calm:?} s");
+    }
+
+    #[test]
+    fn short_answers_say_nothing_about_speed() {
+        let mut concurrency = carrying(30, 1_000);
+        (0..100).for_each(|_| concurrency.observe(at(2_000), SLOW, 20));
+        concurrency.observe(at(2_000), SLOW, 0);
+        assert!(!concurrency.strained(at(2_000)));
+        assert_eq!(concurrency.per_token(), Some(10_000));
+        assert_eq!(AdaptiveConcurrency::new().per_token(), None);
     }
 }

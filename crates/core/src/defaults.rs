@@ -104,3 +104,21 @@ pub const SHUT_AT_MOST_PERCENT: u64 = 100;
 pub const CREDIT_STRETCH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
 /// How long a lowered limit is left as it is before it is tried upwards: at first, and at most after further refusals.
 pub const LIMIT_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
+/// Answers shorter than this, in tokens, say nothing about the time per token: the first one takes most of it.
+pub const SPEED_TOKENS_AT_LEAST: u32 = 128;
+/// Answers from which the usual time per token is learned before anything is compared with it.
+pub const SPEED_LEARNS: u32 = 16;
+/// The share, as its inverse, that each answer has in the time per token of late.
+pub const SPEED_LATELY: u64 = 8;
+/// The share, as its inverse, by which the usual time per token moves towards that of late: where that is shorter, and
+/// where it is longer.
+pub const SPEED_USUALLY: (u64, u64) = (64, 256);
+/// How often it moves at most: with its share, an endpoint that becomes half as fast is taken as usual after about two
+/// minutes.
+pub const SPEED_USUALLY_STEP: Duration = Duration::from_secs(1);
+/// Up to this time per token, in thousandths of the usual one, answers come as usual.
+pub const SPEED_STEADY_PERMILLE: u64 = 1_100;
+/// From this time per token on, in thousandths of the usual one, an endpoint is strained and its limit does not grow.
+pub const SPEED_STRAINED_PERMILLE: u64 = 1_500;
+/// How long one slow answer holds growth back, if no other follows.
+pub const STRAIN_HOLDS: Duration = Duration::from_secs(10);

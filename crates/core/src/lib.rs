@@ -54,6 +54,7 @@ mod outcome;
 mod policy;
 pub mod random;
 mod service_time;
+mod speed;
 mod time;
 mod window;
 
@@ -76,5 +77,6 @@ pub use policy::{
 };
 pub use random::Rng;
 pub use service_time::{ServiceTime, ServiceTimeState};
+pub use speed::SpeedState;
 pub use time::Timestamp;
 pub use window::Window;

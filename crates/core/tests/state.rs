@@ -8,7 +8,7 @@ use sluicegate::random::Draws;
 use sluicegate::{
     AdaptiveConcurrency, AdaptiveConcurrencyState, Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict,
     BreakerWindow, RetryBudget, RetryBudgetConfig, RetryBudgetState, RetryKind, SavedBreaker, SavedCount, ServiceTime,
-    ServiceTimeState, Timestamp,
+    ServiceTimeState, SpeedState, Timestamp,
 };
 
 /// Numbers that are small, anything, or at the very end.
@@ -161,7 +161,14 @@ proptest! {
         let mut concurrency = AdaptiveConcurrency::new();
         prop_assert_eq!(concurrency.save(at(start)), AdaptiveConcurrencyState::default());
         (0..out).for_each(|_| concurrency.start());
+        for _ in 0..20 {
+            concurrency.observe(at(start), micros(2_000_000), 200);
+        }
         concurrency.overloaded(at(start), at(start));
+        // Growth stands still for a while, and has gone on since.
+        (0..10).for_each(|_| concurrency.observe(at(start + 1_000_000), micros(4_000_000), 200));
+        (0..20).for_each(|_| concurrency.observe(at(start + 3_000_000), micros(2_000_000), 200));
+        let start = start + 3_000_000;
         (1..out).for_each(|_| concurrency.end());
         let text = serde_json::to_string(&concurrency.save(at(start + later))).unwrap();
         let state = serde_json::from_str(&text).unwrap();
@@ -172,20 +179,29 @@ proptest! {
             prop_assert_eq!(restored.limit(then), concurrency.limit(then));
             prop_assert_eq!(restored.grows_at(then), concurrency.grows_at(then));
         }
+        prop_assert_eq!(restored.per_token(), concurrency.per_token());
+        prop_assert_eq!(restored.save(awake), concurrency.save(awake));
     }
 
     #[test]
     fn any_saved_limit_will_do(
         carried in proptest::option::of(number()), (age_us, plateau_us) in (number(), number()),
-        (now, asleep) in (number(), number()), out in 0_u64..50,
+        speed in proptest::option::of((number(), number(), small())),
+        (now, asleep) in (number(), number()), out in 0_u64..50, answers in vec((number(), number(), small()), 0..30),
     ) {
-        let state = AdaptiveConcurrencyState { carried, age_us, plateau_us };
+        let speed = speed.map(|(lately_ns, usually_ns, answers)| SpeedState { lately_ns, usually_ns, answers });
+        let state = AdaptiveConcurrencyState { carried, age_us, plateau_us, speed };
         let mut concurrency = AdaptiveConcurrency::restored(&state, at(now), micros(asleep));
         prop_assert!(concurrency.admits(at(now)), "one attempt gets out");
         for _ in 0..out {
             concurrency.start();
             let _ = concurrency.grows_at(at(now));
             let _ = concurrency.limit(at(u64::MAX));
+        }
+        for (now, took, tokens) in answers {
+            concurrency.observe(at(now), micros(took), tokens);
+            let _ = concurrency.grows_at(at(now));
+            let _ = concurrency.limit(at(now));
         }
         concurrency.overloaded(at(now), at(now));
         let _ = concurrency.limit(at(u64::MAX));

@@ -53,7 +53,7 @@ impl Engine {
                 _ => {}
             }
         }
-        self.teach(now, &attempt, class, took, rng);
+        self.teach(now, &attempt, outcome, took, rng);
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -89,19 +89,16 @@ impl Engine {
     }
 
     /// Breaker, concurrency and service time of the endpoint.
-    fn teach(
-        &mut self,
-        now: Timestamp,
-        attempt: &AttemptState,
-        class: OutcomeClass,
-        took: Duration,
-        rng: &mut dyn Rng,
-    ) {
+    fn teach(&mut self, now: Timestamp, attempt: &AttemptState, outcome: Outcome, took: Duration, rng: &mut dyn Rng) {
         let AttemptState { endpoint: id, started, probe, .. } = *attempt;
+        let Outcome { class, output_tokens, .. } = outcome;
         let Some(endpoint) = self.endpoints.get_mut(usize::from(id.0)) else { return };
         let mut lowered = None;
         match class {
             OutcomeClass::Success => {
+                if let Some(tokens) = output_tokens {
+                    endpoint.concurrency.observe(now, took, tokens);
+                }
                 endpoint.concurrency.end();
                 endpoint.service_time.observe(took);
             }

@@ -1,9 +1,10 @@
 //! Endpoints without capacity, and endpoints that are down.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluicegate::{BreakerState, EndReason, EndpointId, Event, Outcome, OutcomeClass, Refusal, WakeReason};
+use sluicegate::{BreakerState, EndReason, EndpointId, Event, Input, Outcome, OutcomeClass, Refusal, WakeReason};
 
 use super::{Desk, at, failed, pair, seconds, single, with};
 
@@ -63,6 +64,42 @@ fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
         carried = carried.max(desk.engine.in_flight());
     }
     assert!(carried > 20, "calm brings the old concurrency back: {carried}");
+}
+
+/// Twenty at a time are known to be carried, and 200 calls wait. Returns how many are out after half a minute in which
+/// every answer took so long.
+fn carried_after_answers_of(took: u64) -> usize {
+    let mut desk = Desk::new(&single(&json!({})));
+    for id in 0..40 {
+        desk.exchange(id, 10, seconds(2), Outcome::success(10).output_tokens(200));
+    }
+    for id in 100..121 {
+        desk.submit(id, 10);
+    }
+    desk.report(desk.last_sent().attempt, failed(OVERLOADED));
+    (200..400).for_each(|id| desk.submit(id, 10));
+    let (mut taken, end) = (40, desk.now.saturating_add(seconds(30)));
+    let mut carried = 0;
+    while desk.now < end {
+        while let Some(sent) = desk.sent.get(taken).copied()
+            && sent.at.saturating_add(seconds(took)) <= desk.now
+        {
+            taken += 1;
+            // The attempt that met the capacity error is no longer out.
+            let _ =
+                desk.input(Input::Report { attempt: sent.attempt, outcome: Outcome::success(10).output_tokens(200) });
+        }
+        carried = carried.max(desk.engine.in_flight());
+        desk.wake_until(desk.now.saturating_add(Duration::from_millis(100)));
+    }
+    carried
+}
+
+#[test]
+fn a_limit_does_not_grow_while_answers_come_slowly() {
+    let (usual, slow) = (carried_after_answers_of(2), carried_after_answers_of(4));
+    assert!(usual >= 60, "{usual} at once");
+    assert!(slow < usual * 3 / 4, "{slow} at once");
 }
 
 #[test]
