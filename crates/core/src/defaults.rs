@@ -64,6 +64,10 @@ pub const STRAIN_LIMIT: u32 = 150;
 pub const SERVICE_TIME_PERMILLE: u32 = 990;
 /// Service times remembered for each endpoint; then all counts are halved.
 pub const SERVICE_TIME_MEMORY: u32 = 1_024;
+/// The caps on answers, in tokens, up to which service times are told apart.
+pub const SERVICE_TIME_SIZES: [u32; 3] = [256, 1_024, 4_096];
+/// Answers of one such class from which it counts for itself.
+pub const SERVICE_TIME_CLASS_AT_LEAST: u32 = 20;
 /// How much faster than its quota a pool may send while it makes up for a quiet time.
 pub const PEAK_FACTOR: u64 = 2;
 /// What may go out at the very same moment, in thousandths of a minute's quota; one attempt in any case.

@@ -35,8 +35,8 @@
 //!
 //! # The pieces
 //!
-//! [`Backoff`], [`Limiter`], [`Breaker`], [`RetryBudget`], [`AdaptiveConcurrency`], [`ServiceTime`], [`Bucket`] and
-//! [`Window`] are what the engine is made of; each is useful alone and works the same way: no clock, exact integers.
+//! [`Backoff`], [`Limiter`], [`Breaker`], [`RetryBudget`], [`AdaptiveConcurrency`], [`ServiceTime`], [`ServiceTimes`],
+//! [`Bucket`] and [`Window`] are what the engine is made of; each is useful alone and works the same way: no clock, exact integers.
 #![no_std]
 #![deny(clippy::float_arithmetic)] // decisions are the same on every platform
 
@@ -54,6 +54,7 @@ mod outcome;
 mod policy;
 pub mod random;
 mod service_time;
+mod service_times;
 mod speed;
 mod time;
 mod window;
@@ -77,6 +78,7 @@ pub use policy::{
 };
 pub use random::Rng;
 pub use service_time::{ServiceTime, ServiceTimeState};
+pub use service_times::{ServiceTimes, ServiceTimesState};
 pub use speed::SpeedState;
 pub use time::Timestamp;
 pub use window::Window;

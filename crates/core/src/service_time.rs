@@ -128,6 +128,12 @@ impl ServiceTime {
         }
     }
 
+    /// Times that count.
+    #[must_use]
+    pub const fn seen(&self) -> u32 {
+        self.total
+    }
+
     /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
     pub fn allowance(&self) -> Duration {

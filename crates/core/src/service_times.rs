@@ -1,0 +1,184 @@
+//! How long an endpoint takes to serve, by how long an answer may be.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::defaults::{SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_SIZES};
+use crate::service_time::{ServiceTime, ServiceTimeState};
+
+/// One for each of [`SERVICE_TIME_SIZES`], one for what is larger, one for what is unknown.
+const CLASSES: usize = SERVICE_TIME_SIZES.len() + 2;
+const UNKNOWN: usize = CLASSES - 1;
+
+/// The service times of one endpoint, told apart by the cap on the answer's length, since a long answer takes longer than
+/// a short one.
+///
+/// A class of lengths counts for itself once it has [`SERVICE_TIME_CLASS_AT_LEAST`] answers; before, all answers count.
+/// It costs nothing where no caller names its caps, and some 400 bytes for each class that is used.
+///
+/// ```
+/// use core::time::Duration;
+/// use sluicegate::ServiceTimes;
+///
+/// let mut times = ServiceTimes::new();
+/// for _ in 0..100 {
+///     times.observe(Duration::from_secs(1), Some(200));
+///     times.observe(Duration::from_secs(30), Some(4_000));
+/// }
+/// assert!(times.allowance(Some(100)) < Duration::from_secs(2));
+/// assert!(times.allowance(Some(3_000)) >= Duration::from_secs(30));
+/// assert!(times.allowance(None) >= Duration::from_secs(30));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceTimes {
+    all: ServiceTime,
+    classes: [Option<Box<ServiceTime>>; CLASSES],
+}
+
+/// What [`ServiceTimes`] remember beyond the life of their process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceTimesState {
+    /// Of all answers.
+    pub all: ServiceTimeState,
+    /// Of the answers of each class that was used, with the class's number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<(u32, ServiceTimeState)>,
+}
+
+fn class(max_tokens: Option<u32>) -> usize {
+    let Some(max_tokens) = max_tokens else { return UNKNOWN };
+    SERVICE_TIME_SIZES.iter().position(|size| max_tokens <= *size).unwrap_or(SERVICE_TIME_SIZES.len())
+}
+
+impl ServiceTimes {
+    /// Nothing seen yet: no time is allowed for.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { all: ServiceTime::new(), classes: [const { None }; CLASSES] }
+    }
+
+    /// One attempt, whose answer was allowed `max_tokens` tokens, was served in `took`.
+    pub fn observe(&mut self, took: Duration, max_tokens: Option<u32>) {
+        self.all.observe(took);
+        // Where no caller names a cap, what is unknown is all there is.
+        if max_tokens.is_some() || self.classes.iter().any(Option::is_some) {
+            self.classes[class(max_tokens)].get_or_insert_default().observe(took);
+        }
+    }
+
+    /// What must be allowed for so that nearly every attempt for an answer of at most `max_tokens` ends within it.
+    #[must_use]
+    pub fn allowance(&self, max_tokens: Option<u32>) -> Duration {
+        self.times(max_tokens).allowance()
+    }
+
+    /// A bound that at least `permille` thousandths of the recent service times of such answers do not exceed, at most an
+    /// eighth above the least such bound; zero before the first.
+    #[must_use]
+    pub fn quantile(&self, permille: u32, max_tokens: Option<u32>) -> Duration {
+        self.times(max_tokens).quantile(permille)
+    }
+
+    /// The distribution that speaks for answers of at most `max_tokens`.
+    #[must_use]
+    pub fn times(&self, max_tokens: Option<u32>) -> &ServiceTime {
+        match &self.classes[class(max_tokens)] {
+            Some(times) if times.seen() >= SERVICE_TIME_CLASS_AT_LEAST => times,
+            _ => &self.all,
+        }
+    }
+
+    /// What must be allowed for by the distributions in use, each once.
+    pub fn allowances(&self) -> impl Iterator<Item = Duration> {
+        let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
+        core::iter::once(self.all.allowance()).chain(used.map(|times| times.allowance()))
+    }
+
+    /// What is worth remembering.
+    #[must_use]
+    pub fn save(&self) -> ServiceTimesState {
+        let classes = (0..).zip(&self.classes).filter_map(|(class, times)| Some((class, times.as_ref()?.save())));
+        ServiceTimesState { all: self.all.save(), classes: classes.collect() }
+    }
+
+    /// Goes on from what was saved. No state is invalid: classes that do not exist are left out, and of one that is there
+    /// twice the later is taken.
+    #[must_use]
+    pub fn restored(state: &ServiceTimesState) -> Self {
+        let mut times = Self { all: ServiceTime::restored(&state.all), ..Self::new() };
+        for (class, state) in &state.classes {
+            if let Some(slot) = usize::try_from(*class).ok().and_then(|class| times.classes.get_mut(class)) {
+                *slot = Some(Box::new(ServiceTime::restored(state)));
+            }
+        }
+        times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_cap_belongs_to_the_class_that_just_holds_it() {
+        assert_eq!(SERVICE_TIME_SIZES, [256, 1_024, 4_096]);
+        for (max_tokens, expected) in
+            [(0, 0), (256, 0), (257, 1), (1_024, 1), (1_025, 2), (4_096, 2), (4_097, 3), (u32::MAX, 3)]
+        {
+            assert_eq!(class(Some(max_tokens)), expected, "{max_tokens}");
+        }
+        assert_eq!(class(None), 4);
+    }
+
+    #[test]
+    fn a_class_counts_for_itself_once_it_has_enough_answers() {
+        let mut times = ServiceTimes::new();
+        for _ in 0..100 {
+            times.observe(30 * SECOND, Some(8_000));
+        }
+        for seen in 0..SERVICE_TIME_CLASS_AT_LEAST {
+            assert!(times.allowance(Some(100)) >= 30 * SECOND, "after {seen}");
+            times.observe(SECOND, Some(100));
+        }
+        assert!(times.allowance(Some(100)) < 2 * SECOND);
+        assert!(times.quantile(500, Some(100)) < 2 * SECOND);
+        assert!(times.allowance(Some(500)) >= 30 * SECOND, "of which nothing is known but that it is an answer");
+    }
+
+    #[test]
+    fn what_is_unknown_is_all_there_is_until_a_cap_is_named() {
+        let mut times = ServiceTimes::new();
+        for _ in 0..100 {
+            times.observe(30 * SECOND, None);
+        }
+        assert!(times.classes.iter().all(Option::is_none), "it costs nothing");
+        for _ in 0..1_000 {
+            times.observe(SECOND, Some(100));
+            times.observe(30 * SECOND, None);
+        }
+        assert!(times.allowance(None) >= 30 * SECOND && times.allowance(Some(100)) < 2 * SECOND);
+    }
+
+    #[test]
+    fn classes_come_back_and_any_state_will_do() {
+        let mut times = ServiceTimes::new();
+        for index in 0..500 {
+            times.observe(SECOND * index, Some(index * 13).filter(|_| index % 7 > 0));
+        }
+        assert_eq!(ServiceTimes::restored(&times.save()), times);
+        let class = |class, count| (class, ServiceTimeState { counts: alloc::vec![(80, count)] });
+        let state = ServiceTimesState {
+            all: ServiceTimeState { counts: alloc::vec![(80, 5), (u32::MAX, 5)] },
+            classes: alloc::vec![class(0, 500), class(0, 50), class(5, 50), class(u32::MAX, 50)],
+        };
+        let restored = ServiceTimes::restored(&state);
+        assert_eq!(restored.times(Some(1)).seen(), 50);
+        assert_eq!(restored.times(None).seen(), 5);
+    }
+}
