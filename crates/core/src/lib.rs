@@ -27,6 +27,7 @@
 //!             engine.handle(Timestamp::from_micros(2_000_000), Input::Report { attempt, outcome }, &mut rng)?;
 //!         }
 //!         Decision::End { call, reason } => println!("{call:?}: {reason:?}"),
+//!         _ => {} // second attempts, if the policy wants any
 //!     }
 //! }
 //! assert!(engine.next_wakeup().is_none()); // nothing waits; else sleep until then and hand in `Input::Wake`
@@ -51,6 +52,7 @@ pub mod defaults;
 mod engine;
 mod limiter;
 mod outcome;
+mod output_length;
 mod policy;
 pub mod random;
 mod service_time;
@@ -72,6 +74,7 @@ pub use engine::{
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
+pub use output_length::OutputLengths;
 pub use policy::{
     Endpoint, EndpointId, FAULT_CODES, Fallback, Fault, Hedge, ModelId, OutputCap, Policy, PolicyError, Pool, PoolId,
     Queue, Retry, Router, Section, Tenant,

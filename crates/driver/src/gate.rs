@@ -191,9 +191,11 @@ impl Shared {
         state.engine.handle(now, input, &mut state.rng)?;
         while let Some(decision) = state.engine.poll_decision() {
             let (call, turn, last) = match decision {
-                Decision::Send { call, attempt, endpoint } => {
+                Decision::Send { call, attempt, endpoint, .. } => {
                     (call, Turn::Send(Attempt { id: attempt, endpoint, number: 0 }), false)
                 }
+                // Every call of this gate is a lone one.
+                Decision::Hedge { .. } | Decision::Abort { .. } => continue,
                 Decision::End { call, reason } => (call, Turn::End(reason), true),
             };
             // A ticket that is gone has cancelled its call; nobody misses the turn.
@@ -277,7 +279,7 @@ impl Gate {
         state.next_call += 1;
         state.waiting.insert(call, sender);
         let mut entry =
-            Call::new(call, request.model, request.tokens).priority(request.priority).tenant(request.tenant);
+            Call::new(call, request.model, request.tokens).priority(request.priority).tenant(request.tenant).lone();
         entry.deadline = request.within.map(|within| self.shared.now().saturating_add(within));
         let input = Input::Submit(entry);
         if self.shared.handle(&mut state, input).is_err()

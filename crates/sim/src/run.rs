@@ -215,10 +215,12 @@ impl Player<'_> {
     fn drain(&mut self, engine: &mut Engine, now: Timestamp) {
         while let Some(decision) = engine.poll_decision() {
             match decision {
-                Decision::Send { call, attempt, endpoint } => {
+                Decision::Send { call, attempt, endpoint, .. } | Decision::Hedge { call, attempt, endpoint, .. } => {
                     self.note(&[0, call.0, attempt.0, u64::from(endpoint.0), now.as_micros()]);
                     self.send(now, call, attempt, endpoint);
                 }
+                // The loser of a hedge runs to its end here, as it does at a service that does not notice.
+                Decision::Abort { .. } => {}
                 Decision::End { call, reason } => {
                     self.note(&[1, call.0, now.as_micros()]);
                     let key = match reason {

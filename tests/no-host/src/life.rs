@@ -59,11 +59,12 @@ pub fn play(seed: u64) -> u64 {
         while let Some(decision) = engine.poll_decision() {
             note(&mut digest, &decision);
             match decision {
-                Decision::Send { attempt, .. } => {
+                Decision::Send { attempt, .. } | Decision::Hedge { attempt, .. } => {
                     future.extend(
                         service(now, attempt, &mut dice).map(|(at, input)| ((at, CALLS * 2 + attempt.0), input)),
                     );
                 }
+                Decision::Abort { .. } => {}
                 Decision::End { call, .. } => assert!(ended.insert(call), "a call ended twice"),
             }
         }

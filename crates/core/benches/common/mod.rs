@@ -39,7 +39,8 @@ pub fn drain(engine: &mut Engine, mut sent: impl FnMut(AttemptId)) -> u64 {
     let mut ended = 0;
     while let Some(decision) = engine.poll_decision() {
         match decision {
-            Decision::Send { attempt, .. } => sent(attempt),
+            Decision::Send { attempt, .. } | Decision::Hedge { attempt, .. } => sent(attempt),
+            Decision::Abort { .. } => {}
             Decision::End { .. } => ended += 1,
         }
     }

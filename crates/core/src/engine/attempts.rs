@@ -21,7 +21,12 @@ pub(super) struct AttemptState {
     pub(super) expires: Timestamp,
     /// It asks for a half-open breaker.
     pub(super) probe: bool,
-    pub(super) links: Links,
+    /// The call's other attempt, while both are out.
+    pub(super) twin: Option<AttemptId>,
+    /// When it has been out for so long that a second one may be sent.
+    pub(super) hedge_at: Option<Timestamp>,
+    pub(super) by_expiry: Links,
+    pub(super) by_hedge: Links,
 }
 
 impl Named for AttemptState {
@@ -41,11 +46,30 @@ impl Node<ByExpiry> for AttemptState {
     }
 
     fn links(&self) -> &Links {
-        &self.links
+        &self.by_expiry
     }
 
     fn links_mut(&mut self) -> &mut Links {
-        &mut self.links
+        &mut self.by_expiry
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ByHedge;
+
+impl Node<ByHedge> for AttemptState {
+    type Key = (Option<Timestamp>, AttemptId);
+
+    fn key(&self) -> (Option<Timestamp>, AttemptId) {
+        (self.hedge_at, self.id)
+    }
+
+    fn links(&self) -> &Links {
+        &self.by_hedge
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.by_hedge
     }
 }
 
@@ -53,11 +77,12 @@ impl Node<ByExpiry> for AttemptState {
 pub(super) struct Attempts {
     states: Store<AttemptState>,
     leases: Tree<ByExpiry>,
+    hedges: Tree<ByHedge>,
 }
 
 impl Attempts {
     pub(super) const fn new() -> Self {
-        Self { states: Store::new(), leases: Tree::NEW }
+        Self { states: Store::new(), leases: Tree::NEW, hedges: Tree::NEW }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -68,6 +93,10 @@ impl Attempts {
         self.states.find(id.0).is_some()
     }
 
+    pub(super) fn get(&self, id: &AttemptId) -> Option<&AttemptState> {
+        self.states.get(id.0)
+    }
+
     pub(super) fn get_mut(&mut self, id: &AttemptId) -> Option<&mut AttemptState> {
         self.states.get_mut(id.0)
     }
@@ -75,11 +104,15 @@ impl Attempts {
     pub(super) fn insert(&mut self, state: AttemptState) {
         let slot = self.states.insert(state);
         self.leases.insert(&mut self.states, slot);
+        if self.states[slot].hedge_at.is_some() {
+            self.hedges.insert(&mut self.states, slot);
+        }
     }
 
     pub(super) fn remove(&mut self, id: &AttemptId) -> Option<AttemptState> {
         let slot = self.states.find(id.0)?;
         self.leases.remove(&mut self.states, slot);
+        self.forget_hedge(slot);
         self.states.remove(id.0)
     }
 
@@ -93,6 +126,26 @@ impl Attempts {
         self.next_expiry().filter(|at| *at <= now)?;
         let id = self.states[self.leases.first()?].id;
         self.remove(&id)
+    }
+
+    /// When the first attempt has been out for so long that a second one may be sent.
+    pub(super) fn next_hedge(&self) -> Option<Timestamp> {
+        self.hedges.first().and_then(|slot| self.states[slot].hedge_at)
+    }
+
+    /// The next attempt beside which a second one may be sent now; it is not named again.
+    pub(super) fn pop_hedge(&mut self, now: Timestamp) -> Option<AttemptState> {
+        self.next_hedge().filter(|at| *at <= now)?;
+        let slot = self.hedges.first()?;
+        self.forget_hedge(slot);
+        Some(self.states[slot])
+    }
+
+    fn forget_hedge(&mut self, slot: u32) {
+        if self.states[slot].hedge_at.is_some() {
+            self.hedges.remove(&mut self.states, slot);
+            self.states[slot].hedge_at = None;
+        }
     }
 
     /// Changes all of them, but for name and expiry, in no particular order.

@@ -49,7 +49,9 @@ pub(super) struct CallState {
     /// While it is out: its attempt.
     about: u64,
     delay: u64,
-    charged: MilliTokens,
+    charged: u32,
+    /// The cap on its answer that it is sent with, where that is lower than its own; 0 for none.
+    capped: u32,
     pub(super) tenant: TenantId,
     cached_tokens: u32,
     max_tokens: u32,
@@ -74,7 +76,7 @@ pub(super) struct CallState {
 }
 
 impl CallState {
-    pub(super) fn new(call: &Call, submitted: Timestamp, place: Place) -> Self {
+    pub(super) fn new(call: &Call, submitted: Timestamp, place: Place, capped: Option<u32>) -> Self {
         let Call {
             id,
             model,
@@ -101,6 +103,7 @@ impl CallState {
             about: u64::MAX,
             delay: 0,
             charged: 0,
+            capped: capped.unwrap_or_default(),
             tenant,
             cached_tokens,
             max_tokens: max_tokens.unwrap_or_default(),
@@ -172,12 +175,23 @@ impl CallState {
 
     /// What the last retry cost the budget.
     pub(super) const fn charged(&self) -> Option<MilliTokens> {
-        if self.has(CHARGED) { Some(self.charged) } else { None }
+        if self.has(CHARGED) { Some(self.charged as MilliTokens) } else { None }
     }
 
-    pub(super) const fn set_charged(&mut self, cost: MilliTokens) {
+    pub(super) fn set_charged(&mut self, cost: MilliTokens) {
         self.has |= CHARGED;
-        self.charged = cost;
+        self.charged = u32::try_from(cost).unwrap_or(u32::MAX);
+    }
+
+    /// The cap on its answer that it is sent with, where that is lower than its own.
+    pub(super) const fn capped(&self) -> Option<u32> {
+        if self.capped == 0 { None } else { Some(self.capped) }
+    }
+
+    /// It is sent with its own cap from now on.
+    pub(super) fn lift_cap(&mut self) {
+        self.tokens = self.tokens.saturating_add(u64::from(self.max_tokens.saturating_sub(self.capped)));
+        self.capped = 0;
     }
 
     const fn has(&self, flag: u8) -> bool {
@@ -408,7 +422,7 @@ mod tests {
         let bare = Call::new(CallId(7), ModelId(3), 900).tenant(TenantId(5)).priority(2).label(LabelId(4));
         let zero = bare.deadline(Timestamp::ZERO).affinity(0, 11).max_tokens(0).fingerprint(0).lone();
         for call in [bare, zero] {
-            assert_eq!(CallState::new(&call, Timestamp::ZERO, (0, 0)).call(), call);
+            assert_eq!(CallState::new(&call, Timestamp::ZERO, (0, 0), None).call(), call);
         }
     }
 }

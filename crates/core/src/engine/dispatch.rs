@@ -35,10 +35,15 @@ impl Engine {
         if call.deadline.is_none() {
             call.deadline = self.policy.queue().deadline.and_then(|within| now.checked_add(within));
         }
+        if let Some(since) = call.fingerprint.and_then(|fingerprint| self.failures.again(fingerprint, now)) {
+            self.event(Event::StackedRetry { call: call.id, since });
+        }
+        self.allow_hedges();
+        let capped = self.lower_cap(&mut call);
         let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
         let place = (now.as_micros().saturating_add(step), self.next_order);
         self.next_order += 1;
-        self.calls.insert(CallState::new(&call, now, place));
+        self.calls.insert(CallState::new(&call, now, place, capped));
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end(now, call.id, EndReason::Expired);
         }
@@ -124,7 +129,7 @@ impl Engine {
     }
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
-    fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+    pub(super) fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         call.deadline?;
         let endpoints = &self.model(call.model).candidates.endpoints;
         endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, call, submitted)).max()
@@ -179,6 +184,11 @@ impl Engine {
         let Some(state) = self.calls.remove(&id) else { return };
         self.decisions.push_back(Decision::End { call: id, reason });
         let took = now.saturating_since(state.submitted);
+        if let Some(fingerprint) = state.call().fingerprint
+            && !matches!(reason, EndReason::Answered | EndReason::Cancelled)
+        {
+            self.failures.note(fingerprint, now);
+        }
         self.event(Event::Ended { call: id, reason, attempts: state.attempts, took });
     }
 
@@ -205,6 +215,7 @@ impl Engine {
             }
         }
         self.held.fill(false);
+        self.send_hedges(now, rng);
     }
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
@@ -308,12 +319,19 @@ impl Engine {
     fn send(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId) {
         self.unqueue(id);
         self.calls.release(id);
+        self.launch(now, id, endpoint, None);
+    }
+
+    /// An attempt goes out, alone or beside its `twin`.
+    pub(super) fn launch(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, twin: Option<AttemptId>) {
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         let Some(state) = self.calls.get_mut(&id) else { return };
         state.attempts += 1;
-        state.out(attempt);
-        let (number, submitted) = (state.attempts, state.submitted);
+        if twin.is_none() {
+            state.out(attempt);
+        }
+        let (number, submitted, max_tokens) = (state.attempts, state.submitted, state.capped());
         let Call { tokens, tenant, model, affinity, .. } = state.call();
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
@@ -322,6 +340,7 @@ impl Engine {
         let probe = self.endpoints[index].breaker.acquire(now) == BreakerVerdict::Probe;
         self.endpoints[index].concurrency.start();
         let expires = now.saturating_add(self.policy.queue().lease);
+        let hedge_at = if twin.is_none() { self.hedge_at(now, id, endpoint) } else { None };
         self.attempts.insert(AttemptState {
             id: attempt,
             call: id,
@@ -333,15 +352,25 @@ impl Engine {
             tokens,
             expires,
             probe,
-            links: Links::NEW,
+            twin,
+            hedge_at,
+            by_expiry: Links::NEW,
+            by_hedge: Links::NEW,
         });
         let weight = self.policy.weight(tenant);
         self.model_mut(model).queue.sent(tenant, weight, tokens);
-        self.decisions.push_back(Decision::Send { call: id, attempt, endpoint });
-        let waited = now.saturating_since(submitted);
-        if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now)) {
-            self.event(Event::AffinityMoved { call: id, from, to: endpoint });
+        if let Some(other) = twin.and_then(|twin| self.attempts.get_mut(&twin)) {
+            other.twin = Some(attempt);
+            let (first, after) = (other.endpoint, now.saturating_since(other.started));
+            self.decisions.push_back(Decision::Hedge { call: id, attempt, endpoint, max_tokens });
+            self.event(Event::Hedged { call: id, attempt, first, after });
+        } else {
+            self.decisions.push_back(Decision::Send { call: id, attempt, endpoint, max_tokens });
+            if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now)) {
+                self.event(Event::AffinityMoved { call: id, from, to: endpoint });
+            }
         }
+        let waited = now.saturating_since(submitted);
         self.event(Event::Sent { call: id, attempt, endpoint, number, waited, reserved_tokens: tokens });
     }
 

@@ -177,6 +177,30 @@ pub enum Decision {
         attempt: AttemptId,
         /// Where to.
         endpoint: EndpointId,
+        /// The cap on the answer to ask for instead of the call's own, where the policy has it lowered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_tokens: Option<u32>,
+    },
+    /// Send a second attempt for `call` beside the one that is out, to another endpoint, and report its end as well. The
+    /// first to answer ends the call.
+    Hedge {
+        /// The call.
+        call: CallId,
+        /// The name of the attempt, for the report.
+        attempt: AttemptId,
+        /// Where to.
+        endpoint: EndpointId,
+        /// As in [`Decision::Send`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_tokens: Option<u32>,
+    },
+    /// Give up this attempt: the call's other one has ended the call. Report it as cancelled, with what is known of its
+    /// cost.
+    Abort {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: AttemptId,
     },
     /// The call is over. Comes exactly once for every submitted call.
     End {
@@ -316,6 +340,8 @@ pub enum WakeReason {
     Retry,
     /// A waiting call can no longer be answered in time.
     Deadline,
+    /// An attempt takes so long that a second one may be sent.
+    Hedge,
     /// A permit was held too long.
     Lease,
 }
@@ -340,6 +366,18 @@ pub enum Event {
         waited: Duration,
         /// What it reserves.
         reserved_tokens: u64,
+    },
+    /// A second attempt goes out beside one that takes long. A `sent` event comes with it.
+    Hedged {
+        /// The call.
+        call: CallId,
+        /// The second attempt.
+        attempt: AttemptId,
+        /// Where the first one is.
+        first: EndpointId,
+        /// Since the first one went out.
+        #[serde(rename = "after_us", with = "as_micros")]
+        after: Duration,
     },
     /// An attempt ended and its permit was settled.
     Settled {
@@ -404,6 +442,35 @@ pub enum Event {
         endpoint: EndpointId,
         /// To what.
         state: BreakerState,
+    },
+    /// A call came again soon after it had ended without an answer: whoever made it retries as well. Two who retry
+    /// multiply their attempts; switch the other off.
+    StackedRetry {
+        /// The call.
+        call: CallId,
+        /// Since the one before it ended.
+        #[serde(rename = "since_us", with = "as_micros")]
+        since: Duration,
+    },
+    /// Answers need far less than their calls reserve for them.
+    CapAdvised {
+        /// The model that was asked for.
+        model: ModelId,
+        /// The calls' label.
+        label: LabelId,
+        /// A cap on the answer, in tokens.
+        cap: u32,
+        /// The share of answers that it holds, in thousandths.
+        holds_permille: u32,
+        /// What asking for no more would free, at the present rate of answers.
+        frees_tokens_per_minute: u64,
+    },
+    /// An answer was cut short by a cap that the engine had lowered; the call is sent again with its own.
+    CapLifted {
+        /// The call.
+        call: CallId,
+        /// The cap that was too low, in tokens.
+        cap: u32,
     },
     /// A call went elsewhere than where its prompt cache is.
     AffinityMoved {

@@ -1,9 +1,11 @@
 //! The composition: one machine that decides when, where and whether each call goes out.
 
+mod advice;
 mod attempts;
 mod calls;
 mod dispatch;
 mod explain;
+mod hedge;
 mod holders;
 mod homes;
 mod io;
@@ -11,12 +13,14 @@ mod queue;
 mod reconfigure;
 mod report;
 mod route;
+mod stacked;
 mod store;
 mod tree;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use advice::Lengths;
 use attempts::{AttemptState, Attempts};
 use calls::{CallPhase, CallState, Calls};
 pub use explain::{EndpointView, Explanation, Phase, Standing};
@@ -27,6 +31,7 @@ pub use io::{
 };
 use queue::Queue;
 use route::Candidates;
+use stacked::Failures;
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::RetryBudget;
@@ -68,10 +73,14 @@ pub struct Engine {
     models: Vec<ModelState>,
     budget: RetryBudget,
     homes: Homes,
+    lengths: Lengths,
+    failures: Failures,
     calls: Calls,
     attempts: Attempts,
     /// The pools of attempts that were out when the policy changed.
     moved: BTreeMap<AttemptId, Vec<PoolId>>,
+    /// Thousandths of a hedge that may be made.
+    hedge_credit: u64,
     decisions: VecDeque<Decision>,
     events: VecDeque<Event>,
     dropped: u64,
@@ -104,9 +113,12 @@ impl Engine {
             endpoints,
             models,
             homes: Homes::default(),
+            lengths: Lengths::default(),
+            failures: Failures::default(),
             calls: Calls::new(),
             attempts: Attempts::new(),
             moved: BTreeMap::new(),
+            hedge_credit: 0,
             decisions: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
@@ -169,6 +181,7 @@ impl Engine {
             (self.next_start, WakeReason::Start),
             (self.calls.next_delayed(), WakeReason::Retry),
             (self.calls.next_too_late(), WakeReason::Deadline),
+            (self.attempts.next_hedge(), WakeReason::Hedge),
             (self.attempts.next_expiry(), WakeReason::Lease),
         ]
         .into_iter()

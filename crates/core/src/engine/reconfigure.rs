@@ -60,6 +60,7 @@ impl Engine {
             attempt.model = place_of(&models, attempt.model.0).map_or(ModelId(u16::MAX), ModelId);
         });
 
+        self.lengths.renumber(|id| place_of(&models, id.0).map(ModelId));
         self.homes.renumber(|id| place_of(&endpoints, id.0).map(EndpointId));
         let count = self.policy.pools().len();
         let limits = |index: usize| self.policy.pools()[index].limits;
@@ -123,11 +124,7 @@ impl Engine {
         }
         homeless.sort_unstable_by_key(|(id, _)| *id);
         for (id, phase) in homeless {
-            if let CallPhase::Out(attempt) = phase
-                && let Some(attempt) = self.attempts.get_mut(&attempt)
-            {
-                attempt.abandoned = true;
-            }
+            self.abandon(id);
             if phase == CallPhase::Waiting
                 && let Some(state) = self.calls.get_mut(&id)
             {

@@ -74,8 +74,16 @@ impl Engine {
         if attempt.abandoned {
             return;
         }
+        if let Some(twin) = attempt.twin
+            && self.goes_on_with(attempt.call, twin, class)
+        {
+            return;
+        }
         if class == OutcomeClass::Success {
             self.learn_spending(attempt.call, attempt.tokens, spent_tokens);
+            if self.lift_cap(now, attempt.call, &outcome) {
+                return;
+            }
         }
         self.conclude(now, attempt.call, endpoint, outcome, rng);
     }
@@ -227,12 +235,26 @@ impl Engine {
     }
 
     pub(super) fn cancel(&mut self, now: Timestamp, id: CallId) {
-        if let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(CallState::phase)
-            && let Some(attempt) = self.attempts.get_mut(&attempt)
-        {
-            attempt.abandoned = true;
-        }
+        self.abandon(id);
         self.end(now, id, EndReason::Cancelled);
+    }
+
+    /// Whatever is out for a call only settles from now on.
+    pub(super) fn abandon(&mut self, id: CallId) {
+        let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(CallState::phase) else { return };
+        let twin = self.attempts.get(&attempt).and_then(|attempt| attempt.twin);
+        for attempt in [Some(attempt), twin].into_iter().flatten() {
+            if let Some(attempt) = self.attempts.get_mut(&attempt) {
+                attempt.abandoned = true;
+            }
+        }
+    }
+
+    /// `attempt` is the only one that is still out for its call.
+    pub(super) fn only_out(&mut self, call: CallId, attempt: AttemptId) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.out(attempt);
+        }
     }
 
     /// Takes back the permits of attempts that were never reported.
@@ -255,7 +277,15 @@ impl Engine {
                 }
             }
             self.event(Event::LeaseExpired { call: attempt.call, attempt: id });
-            if !attempt.abandoned {
+            if let Some(twin) = attempt.twin.and_then(|twin| self.attempts.get_mut(&twin)) {
+                twin.twin = None;
+            }
+            if attempt.abandoned {
+                continue;
+            }
+            if let Some(twin) = attempt.twin {
+                self.only_out(attempt.call, twin);
+            } else {
                 self.end(now, attempt.call, EndReason::Failed { class: OutcomeClass::TimedOut });
             }
         }

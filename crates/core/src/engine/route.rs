@@ -234,7 +234,7 @@ impl Engine {
 
     /// One of the endpoints in `ready`: of two that are drawn by weight, the one that is clearly faster for each token,
     /// else the first ("The power of two choices in randomized load balancing", Mitzenmacher 2001). One draw.
-    fn choose(&self, rng: &mut dyn Rng) -> EndpointId {
+    pub(super) fn choose(&self, rng: &mut dyn Rng) -> EndpointId {
         let [first, _, ..] = self.ready.as_slice() else { return self.ready[0] };
         let draw = rng.next_u64();
         let all = self.ready.iter().map(|id| u64::from(self.weight_of(*id))).sum::<u64>();

@@ -6,13 +6,16 @@ mod deadlines;
 mod explain;
 mod failures;
 mod fairness;
+mod hedging;
 mod life;
 mod misuse;
+mod output;
 mod overload;
 mod pools;
 mod reconfigure;
 mod refusals;
 mod routing;
+mod stacked;
 mod waiting;
 
 use std::time::Duration;
@@ -32,6 +35,7 @@ struct Sent {
     call: u64,
     attempt: AttemptId,
     endpoint: EndpointId,
+    max_tokens: Option<u32>,
 }
 
 /// An engine, the present, and all that the engine has decided so far.
@@ -40,6 +44,7 @@ struct Desk {
     now: Timestamp,
     rng: StdRng,
     sent: Vec<Sent>,
+    aborted: Vec<AttemptId>,
     ended: Vec<(u64, EndReason)>,
     events: Vec<Event>,
 }
@@ -53,6 +58,7 @@ impl Desk {
             now,
             rng: StdRng::seed_from_u64(1),
             sent: Vec::new(),
+            aborted: Vec::new(),
             ended: Vec::new(),
             events: Vec::new(),
         }
@@ -62,9 +68,11 @@ impl Desk {
         let result = self.engine.handle(self.now, input, &mut self.rng);
         while let Some(decision) = self.engine.poll_decision() {
             match decision {
-                Decision::Send { call, attempt, endpoint } => {
-                    self.sent.push(Sent { at: self.now, call: call.0, attempt, endpoint });
+                Decision::Send { call, attempt, endpoint, max_tokens }
+                | Decision::Hedge { call, attempt, endpoint, max_tokens } => {
+                    self.sent.push(Sent { at: self.now, call: call.0, attempt, endpoint, max_tokens });
                 }
+                Decision::Abort { attempt, .. } => self.aborted.push(attempt),
                 Decision::End { call, reason } => self.ended.push((call.0, reason)),
             }
         }

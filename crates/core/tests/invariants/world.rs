@@ -340,7 +340,7 @@ impl World {
     fn watch(&mut self, decision: Decision) {
         self.trace.push(format!("{} {decision:?}", self.now.as_micros()));
         match decision {
-            Decision::Send { call, attempt, endpoint } => {
+            Decision::Send { call, attempt, endpoint, .. } | Decision::Hedge { call, attempt, endpoint, .. } => {
                 let call = *self.live.get(&call).expect("an attempt goes out for a call that lives");
                 let place = self.engine.policy().endpoint(endpoint).expect("the policy has it");
                 assert_eq!(place.model, call.model);
@@ -351,6 +351,7 @@ impl World {
                     self.pools[usize::from(pool.0)].admit(self.now, attempt, call.tokens);
                 }
             }
+            Decision::Abort { .. } => {}
             Decision::End { call, .. } => {
                 assert!(self.live.remove(&call).is_some(), "{call:?} does not live");
                 assert!(self.ended.insert(call), "{call:?} ended twice");

@@ -1,0 +1,153 @@
+//! Caps on the length of answers: what answers need, what is asked for, what the difference keeps from others.
+
+use alloc::collections::BTreeMap;
+
+use super::Engine;
+use super::io::{Call, CallId, Event, LabelId};
+use crate::defaults::LABELS_KEPT;
+use crate::outcome::Outcome;
+use crate::output_length::OutputLengths;
+use crate::policy::{ModelId, OutputCap};
+use crate::time::{Timestamp, micros};
+
+/// Caps are advised in whole multiples of this.
+const ROUND: u32 = 64;
+/// How many answers pass between two looks at what to advise.
+const LOOK_EVERY: u32 = 64;
+const MINUTE_US: u128 = 60_000_000;
+
+/// What was learned of the answers to one kind of call.
+#[derive(Debug)]
+struct Kind {
+    lengths: OutputLengths,
+    /// The cap that calls ask for, in sixteenths of a token, exponentially weighted.
+    asked: u64,
+    /// The answers since then.
+    answers: u32,
+    since: Timestamp,
+    advised: Option<u32>,
+}
+
+/// A cap to ask for, and what it would free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) label: LabelId,
+    pub(super) cap: u32,
+    pub(super) frees_tokens_per_minute: u64,
+}
+
+/// What was learned of the length of answers, by model and label: at most [`LABELS_KEPT`] kinds.
+#[derive(Debug, Default)]
+pub(super) struct Lengths {
+    kinds: BTreeMap<(ModelId, LabelId), Kind>,
+}
+
+impl Lengths {
+    /// The kind that a call is counted with.
+    fn key(&self, model: ModelId, label: LabelId) -> (ModelId, LabelId) {
+        let key = (model, label);
+        if self.kinds.len() < LABELS_KEPT || self.kinds.contains_key(&key) { key } else { (model, LabelId(0)) }
+    }
+
+    /// An answer of `output` tokens came to a call that asked for a cap. Returns a cap to advise, when there is a new one.
+    pub(super) fn answered(
+        &mut self,
+        now: Timestamp,
+        call: &Call,
+        asked: u32,
+        output: u32,
+        cut: bool,
+        policy: &OutputCap,
+    ) -> Option<Advice> {
+        let key = self.key(call.model, call.label);
+        let kind = self.kinds.entry(key).or_insert_with(|| Kind {
+            lengths: OutputLengths::new(),
+            asked: u64::from(asked) * 16,
+            answers: 0,
+            since: now,
+            advised: None,
+        });
+        kind.lengths.observe(output, cut);
+        kind.asked = kind.asked - kind.asked / 16 + u64::from(asked);
+        kind.answers = kind.answers.saturating_add(1);
+        if !kind.answers.is_multiple_of(LOOK_EVERY) {
+            return None;
+        }
+        let cap = kind.cap(policy)?;
+        let asked = kind.asked / 16;
+        let known = kind.advised.is_some_and(|before| before.abs_diff(cap) <= before / 8);
+        if known || u64::from(cap) >= asked - asked / 5 {
+            return None;
+        }
+        kind.advised = Some(cap);
+        let elapsed = u128::from(micros(now.saturating_since(kind.since))).max(1);
+        let freed = u128::from(asked - u64::from(cap)) * u128::from(kind.answers) * MINUTE_US / elapsed;
+        let (_, label) = key;
+        Some(Advice { label, cap, frees_tokens_per_minute: u64::try_from(freed).unwrap_or(u64::MAX) })
+    }
+
+    /// The cap that holds the answers to calls like this one, once enough were seen.
+    pub(super) fn cap(&self, call: &Call, policy: &OutputCap) -> Option<u32> {
+        self.kinds.get(&self.key(call.model, call.label))?.cap(policy)
+    }
+
+    /// Models have other numbers now; what has none is forgotten.
+    pub(super) fn renumber(&mut self, place: impl Fn(ModelId) -> Option<ModelId>) {
+        let kinds = core::mem::take(&mut self.kinds);
+        let moved = kinds.into_iter().filter_map(|((model, label), kind)| Some(((place(model)?, label), kind)));
+        self.kinds = moved.collect();
+    }
+}
+
+impl Kind {
+    fn cap(&self, policy: &OutputCap) -> Option<u32> {
+        if self.lengths.seen() < policy.minimum_answers {
+            return None;
+        }
+        self.lengths.quantile(policy.holds_permille)?.checked_next_multiple_of(ROUND)
+    }
+}
+
+impl Engine {
+    /// Lowers the cap of a call that comes in, where the policy wants it and enough is known. Returns the cap.
+    pub(super) fn lower_cap(&self, call: &mut Call) -> Option<u32> {
+        let policy = self.policy.output_cap();
+        let own = call.max_tokens.filter(|_| policy.clamp)?;
+        let cap = self.lengths.cap(call, policy).filter(|cap| *cap < own)?;
+        call.tokens = call.tokens.saturating_sub(u64::from(own - cap));
+        Some(cap)
+    }
+
+    /// Learns from the length of an answer. Where a cap that was lowered here cut it short and there is time, the call
+    /// waits for another attempt with its own; then this says so.
+    pub(super) fn lift_cap(&mut self, now: Timestamp, id: CallId, outcome: &Outcome) -> bool {
+        let Some(state) = self.calls.get(&id) else { return false };
+        let (call, capped, submitted) = (state.call(), state.capped(), state.submitted);
+        let Some(own) = call.max_tokens else { return false };
+        if let Some(cap) = capped.filter(|_| outcome.truncated)
+            && self.latest_start(&call, submitted).is_none_or(|latest| now <= latest)
+        {
+            if let Some(state) = self.calls.get_mut(&id) {
+                state.lift_cap();
+            }
+            self.event(Event::CapLifted { call: id, cap });
+            self.enqueue(id);
+            return true;
+        }
+        if let Some(output) = outcome.output_tokens {
+            let policy = *self.policy.output_cap();
+            if let Some(advice) = self.lengths.answered(now, &call, own, output, outcome.truncated, &policy) {
+                let Advice { label, cap, frees_tokens_per_minute } = advice;
+                let holds_permille = policy.holds_permille;
+                self.event(Event::CapAdvised {
+                    model: call.model,
+                    label,
+                    cap,
+                    holds_permille,
+                    frees_tokens_per_minute,
+                });
+            }
+        }
+        false
+    }
+}
