@@ -36,8 +36,8 @@ fn a_cap_that_is_far_too_high_is_pointed_out_with_what_it_keeps_from_others() {
     answered(&mut desk, 3_000, LabelId(3));
     let advice = advised(&desk);
     let (cap, frees) = *advice.last().expect("there is advice");
-    // 899 is the longest; 60 calls a minute ask for 8,000.
-    assert!((899..=1_024).contains(&cap), "{advice:?}");
+    // The longest of the first hundred has nearly 900; 60 calls a minute ask for 8,000.
+    assert!((832..=1_024).contains(&cap), "{advice:?}");
     assert!((frees as i64 - 60 * (8_000 - i64::from(cap))).abs() < 10_000, "{advice:?}");
     assert!(advice.len() <= 5, "it is not said again and again: {advice:?}");
     assert!(desk.sent.iter().all(|sent| sent.max_tokens.is_none()), "nobody asked for caps to be lowered");
