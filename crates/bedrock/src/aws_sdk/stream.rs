@@ -10,7 +10,7 @@ use aws_sdk_bedrockruntime::types::error::{ConverseStreamOutputError, ResponseSt
 use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, PerformanceConfigLatency, ResponseStream, ServiceTierType};
 use aws_smithy_types::event_stream::RawMessage;
 use serde_json::Value;
-use sluicegate::{Outcome, OutcomeClass, Spent};
+use sluicegate::{Outcome, OutcomeClass};
 use sluicegate_driver::{Ticket, Turn};
 
 use super::client::{Client, Plan, sdk_error};

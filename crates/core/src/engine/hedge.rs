@@ -43,7 +43,7 @@ impl Engine {
             }
             let call = attempt.call;
             let Some(endpoint) = self.spare(now, call, attempt.endpoint, rng) else { continue };
-            if self.budget.withdraw(now, RetryKind::Other).is_err() {
+            if self.budget.withdraw(now, RetryKind::Hedge).is_err() {
                 continue;
             }
             self.hedge_credit -= ONE;
