@@ -10,7 +10,7 @@ use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
-use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, Spent, TenantId};
+use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, TenantId};
 use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request, Ticket};
 
 use super::capture::{Capture, Exchange, exchanging};

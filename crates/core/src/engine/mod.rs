@@ -262,11 +262,6 @@ impl EndpointState {
             unusable_until: Timestamp::ZERO,
         }
     }
-
-    /// Microseconds for each token of an answer, lately; `None` before it is known.
-    const fn per_token(&self) -> Option<u64> {
-        None
-    }
 }
 
 impl ModelState {

@@ -241,7 +241,7 @@ impl Engine {
         let one = self.by_weight(scale(draw & !0xffff_ffff, all - 1), None).unwrap_or(*first);
         let rest = all - u64::from(self.weight_of(one));
         let Some(other) = self.by_weight(scale(draw << 32, rest.saturating_sub(1)), Some(one)) else { return one };
-        let speed = |id: EndpointId| self.endpoints[usize::from(id.0)].per_token();
+        let speed = |id: EndpointId| self.endpoints[usize::from(id.0)].concurrency.per_token();
         match (speed(one), speed(other)) {
             (Some(this), Some(that)) if that < this - this / 4 => other,
             _ => one,

@@ -210,3 +210,35 @@ fn what_is_put_off_for_its_cache_can_be_cancelled_and_expires() {
     desk.does(Input::Cancel(CallId(2)));
     assert_eq!((desk.end_of(2), desk.engine.waiting()), (Some(EndReason::Cancelled), 0));
 }
+
+#[test]
+fn of_two_free_endpoints_the_one_that_is_clearly_faster_for_each_token_serves() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({})));
+    let west = desk.endpoint("west");
+    let mut id = 0;
+    let mut serve = |desk: &mut Desk, slow: u64| {
+        id += 1;
+        desk.submit(id, 10);
+        let sent = desk.last_sent();
+        desk.pass(seconds(if sent.endpoint == west { slow } else { 5 }));
+        desk.report(sent.attempt, Outcome::success(10).output_tokens(500));
+        sent.endpoint
+    };
+    let learned: Vec<EndpointId> = (0..60).map(|_| serve(&mut desk, 15)).collect();
+    assert!(learned[30..].iter().all(|endpoint| *endpoint != west), "{learned:?}");
+}
+
+#[test]
+fn endpoints_of_like_speed_share() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({})));
+    let west = desk.endpoint("west");
+    let mut west_served = 0;
+    for id in 0..200 {
+        desk.submit(id, 10);
+        let sent = desk.last_sent();
+        west_served += u32::from(sent.endpoint == west);
+        desk.pass(Duration::from_millis(if sent.endpoint == west { 5_500 } else { 5_000 }));
+        desk.report(sent.attempt, Outcome::success(10).output_tokens(500));
+    }
+    assert!((70..130).contains(&west_served), "{west_served} of 200");
+}
