@@ -4,6 +4,8 @@ use core::time::Duration;
 
 /// The version of the policy's form.
 pub const POLICY_VERSION: u64 = 1;
+/// The version of a snapshot's form.
+pub const SNAPSHOT_VERSION: u64 = 1;
 /// Attempts a call gets: AWS's user guide, "Scaling and throughput best practices" for Amazon Bedrock, names six.
 pub const MAX_ATTEMPTS: u64 = 6;
 /// First delay after a capacity error, in milliseconds; the same page starts at about a second.

@@ -70,11 +70,11 @@ pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryBudgetState, 
 pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
 pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
-    Phase, Refusal, Standing, TenantId, WakeReason, Wakeup,
+    Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, WakeReason, Wakeup,
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
-pub use output_length::OutputLengths;
+pub use output_length::{OutputLengths, OutputLengthsState};
 pub use policy::{
     Endpoint, EndpointId, FAULT_CODES, Fallback, Fault, Hedge, ModelId, OutputCap, Policy, PolicyError, Pool, PoolId,
     Queue, Retry, Router, Section, Tenant,

@@ -1,5 +1,9 @@
 //! How long answers are, learned from what was answered.
 
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
 /// Buckets per doubling: neighbouring bounds differ by an eighth at most.
 const STEPS: u32 = 8;
 /// The first bucket ends at 2^4 tokens; the last begins above a million.
@@ -38,6 +42,16 @@ pub struct OutputLengths {
     total: u32,
 }
 
+/// What [`OutputLengths`] remember beyond the life of their process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputLengthsState {
+    /// For each bucket that is not empty, its number and its count.
+    pub counts: Vec<(u32, u16)>,
+    /// Answers that were cut short.
+    pub cut: u16,
+}
+
 impl Default for OutputLengths {
     fn default() -> Self {
         Self::new()
@@ -57,9 +71,38 @@ impl OutputLengths {
         *count = count.saturating_add(1);
         self.total += 1;
         if self.total >= MEMORY {
-            self.counts.iter_mut().chain([&mut self.cut]).for_each(|count| *count /= 2);
-            self.total = self.counts.iter().chain([&self.cut]).map(|count| u32::from(*count)).sum();
+            self.halve();
         }
+    }
+
+    /// What is to be kept.
+    #[must_use]
+    pub fn save(&self) -> OutputLengthsState {
+        let counts = (0..).zip(self.counts).filter(|(_, count)| *count > 0).collect();
+        OutputLengthsState { counts, cut: self.cut }
+    }
+
+    /// Goes on where another stopped. Any state is safe to go on from.
+    #[must_use]
+    pub fn restored(state: &OutputLengthsState) -> Self {
+        let mut lengths = Self { cut: state.cut, total: u32::from(state.cut), ..Self::new() };
+        for (bucket, count) in &state.counts {
+            let Some(place) = usize::try_from(*bucket).ok().and_then(|bucket| lengths.counts.get_mut(bucket)) else {
+                continue;
+            };
+            let added = (*count).min(u16::MAX - *place);
+            *place += added;
+            lengths.total = lengths.total.saturating_add(u32::from(added));
+        }
+        while lengths.total >= MEMORY {
+            lengths.halve();
+        }
+        lengths
+    }
+
+    fn halve(&mut self) {
+        self.counts.iter_mut().chain([&mut self.cut]).for_each(|count| *count /= 2);
+        self.total = self.counts.iter().chain([&self.cut]).map(|count| u32::from(*count)).sum();
     }
 
     /// Answers that count.

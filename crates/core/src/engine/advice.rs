@@ -1,12 +1,16 @@
 //! Caps on the length of answers: what answers need, what is asked for, what the difference keeps from others.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::io::{Call, CallId, Event, LabelId};
 use crate::defaults::LABELS_KEPT;
 use crate::outcome::Outcome;
-use crate::output_length::OutputLengths;
+use crate::output_length::{OutputLengths, OutputLengthsState};
 use crate::policy::{ModelId, OutputCap};
 use crate::time::{Timestamp, micros};
 
@@ -25,6 +29,21 @@ struct Kind {
     /// The answers since then.
     answers: u32,
     since: Timestamp,
+    advised: Option<u32>,
+}
+
+/// What is saved of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct KindState {
+    label: LabelId,
+    lengths: OutputLengthsState,
+    /// In tokens.
+    asked: u32,
+    answers: u32,
+    /// Microseconds in which those answers came.
+    within: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     advised: Option<u32>,
 }
 
@@ -89,6 +108,32 @@ impl Lengths {
     /// The cap that holds the answers to calls like this one, once enough were seen.
     pub(super) fn cap(&self, call: &Call, policy: &OutputCap) -> Option<u32> {
         self.kinds.get(&self.key(call.model, call.label))?.cap(policy)
+    }
+
+    pub(super) fn save(&self, model: ModelId, now: Timestamp) -> Vec<KindState> {
+        let of_model = self.kinds.iter().filter(|((of, _), _)| *of == model);
+        let saved = of_model.map(|((_, label), kind)| KindState {
+            label: *label,
+            lengths: kind.lengths.save(),
+            asked: u32::try_from(kind.asked / 16).unwrap_or(u32::MAX),
+            answers: kind.answers,
+            within: micros(now.saturating_since(kind.since)),
+            advised: kind.advised,
+        });
+        saved.collect()
+    }
+
+    pub(super) fn restore(&mut self, model: ModelId, saved: &[KindState], now: Timestamp, asleep: Duration) {
+        for state in saved {
+            let kind = Kind {
+                lengths: OutputLengths::restored(&state.lengths),
+                asked: u64::from(state.asked) * 16,
+                answers: state.answers,
+                since: now.saturating_sub(asleep).saturating_sub(Duration::from_micros(state.within)),
+                advised: state.advised,
+            };
+            self.kinds.insert(self.key(model, state.label), kind);
+        }
     }
 
     /// Models have other numbers now; what has none is forgotten.

@@ -36,6 +36,12 @@ impl Homes {
         before.map(|(home, _)| home).filter(|home| *home != endpoint)
     }
 
+    /// Keys, their endpoints and how long ago each was used, of those used within `ttl`.
+    pub(super) fn recent(&self, now: Timestamp, ttl: Duration) -> impl Iterator<Item = (u64, EndpointId, Duration)> {
+        let all = self.keys.iter().map(move |(key, (endpoint, used))| (*key, *endpoint, now.saturating_since(*used)));
+        all.filter(move |(.., age)| *age <= ttl)
+    }
+
     /// Endpoints have other ids now; what has none is forgotten.
     pub(super) fn renumber(&mut self, place: impl Fn(EndpointId) -> Option<EndpointId>) {
         let Self { keys, by_use } = self;

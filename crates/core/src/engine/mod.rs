@@ -13,6 +13,7 @@ mod queue;
 mod reconfigure;
 mod report;
 mod route;
+mod snapshot;
 mod stacked;
 mod store;
 mod tree;
@@ -31,6 +32,7 @@ pub use io::{
 };
 use queue::Queue;
 use route::Candidates;
+pub use snapshot::{Snapshot, SnapshotError};
 use stacked::Failures;
 
 use crate::breaker::{Breaker, BreakerConfig};

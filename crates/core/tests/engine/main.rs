@@ -15,6 +15,7 @@ mod pools;
 mod reconfigure;
 mod refusals;
 mod routing;
+mod snapshot;
 mod stacked;
 mod waiting;
 
@@ -108,6 +109,16 @@ impl Desk {
         assert_eq!((sent.call, sent.at), (id, self.now), "it should have gone out at once");
         self.pass(took);
         self.report(sent.attempt, outcome);
+    }
+
+    /// Submits a call and follows the wake-ups until it goes out.
+    fn exchange_when_possible(&mut self, id: u64) {
+        self.submit(id, 10);
+        while self.attempts(id).is_empty() {
+            let wakeup = self.engine.next_wakeup().expect("something to wake for");
+            self.now = wakeup.at.max(self.now);
+            self.does(Input::Wake);
+        }
     }
 
     fn pass(&mut self, time: Duration) {
