@@ -58,6 +58,9 @@ pub const CAPACITY_STEP: Duration = Duration::from_millis(250);
 pub const UNUSABLE_FOR: Duration = Duration::from_secs(300);
 /// How many events are kept for a caller that does not take them out; the oldest go first.
 pub const EVENTS_KEPT: usize = 4_096;
+/// What is remembered of the last decisions, so that they can be explained: for each call one entry when it is sent, one
+/// when that is reported, one when it ends.
+pub const DECISIONS_KEPT: usize = 512;
 /// What a refusal adds to the strain on a declared limit; each answer takes one away.
 pub const REFUSAL_STRAIN: u32 = 100;
 /// The strain at which a declared limit is lowered: two refusals within some fifty answers.

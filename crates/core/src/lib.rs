@@ -70,7 +70,7 @@ pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryBudgetState, 
 pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
 pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
-    Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, WakeReason, Wakeup,
+    Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, Trial, WakeReason, Wakeup,
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::explain::Standing;
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
 use super::route::{Route, nowhere, sooner};
 use super::tree::Links;
@@ -92,9 +93,12 @@ impl Engine {
     /// When an endpoint could start the call if no other call were waiting, or why none ever could.
     fn earliest_start(&mut self, now: Timestamp, call: &Call) -> Result<Timestamp, (Refusal, Option<Timestamp>)> {
         let (mut earliest, mut usable_at, mut largest) = (None, None, None);
+        self.history.consider(call.id);
         for index in 0.. {
             let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
-            match self.start(now, endpoint, call.tokens) {
+            let start = self.start(now, endpoint, call.tokens);
+            self.history.view(endpoint, Standing::of(start));
+            match start {
                 Start::Now | Start::AfterAReport => earliest = Some(now),
                 Start::At(at, _) => earliest = sooner(earliest, at),
                 Start::Unusable(at) => usable_at = sooner(usable_at, at),
@@ -189,6 +193,7 @@ impl Engine {
         {
             self.failures.note(fingerprint, now);
         }
+        self.history.ended(now, id, reason, state.attempts);
         self.event(Event::Ended { call: id, reason, attempts: state.attempts, took });
     }
 
@@ -216,6 +221,7 @@ impl Engine {
         }
         self.held.fill(false);
         self.send_hedges(now, rng);
+        self.history.look_away();
     }
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
@@ -371,6 +377,7 @@ impl Engine {
             }
         }
         let waited = now.saturating_since(submitted);
+        self.history.sent(now, id, attempt, endpoint);
         self.event(Event::Sent { call: id, attempt, endpoint, number, waited, reserved_tokens: tokens });
     }
 

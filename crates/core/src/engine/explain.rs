@@ -1,4 +1,4 @@
-//! Why a call waits, as data and as a line to read.
+//! Why a call waits, or what became of it, as data and as a line to read.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,9 +7,9 @@ use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::dispatch::Start;
-use super::io::{AttemptId, CallId};
+use super::io::{AttemptId, Call, CallId, EndReason};
 use super::{CallPhase, Engine};
-use crate::outcome::Quota;
+use crate::outcome::{OutcomeClass, Quota};
 use crate::policy::EndpointId;
 use crate::time::Timestamp;
 
@@ -19,26 +19,48 @@ use crate::time::Timestamp;
 pub enum Phase {
     /// In the queue.
     Waiting,
-    /// Between two attempts, until this time.
+    /// Put off until this time: between two attempts, or for its prompt cache.
     Delayed(Timestamp),
     /// Sent; this attempt is out.
     Out(AttemptId),
+    /// Over.
+    Ended(EndReason),
 }
 
 /// Whether an endpoint can start a call, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It can start now.
+    /// The call was sent there.
+    Chosen,
+    /// It can start the call now.
     Ready,
+    /// It can start the call now, and is expected to answer too late.
+    TooSlow,
+    /// It belongs to a later group or to a fallback, and one before it serves.
+    InReserve,
     /// Not before this time, because of this quota of a pool.
     Quota(Quota, Timestamp),
-    /// Its breaker is open, or it was found unusable, until this time.
+    /// Its breaker is open, it was found unusable, or it has no capacity, until this time.
     Shut(Timestamp),
-    /// All attempts it may carry at once are out.
+    /// All attempts it may carry at once are out, or another call that waits longer has its pools.
     Busy,
     /// The call is larger than this limit of a pool.
     TooLarge(u64),
+    /// Residency does not allow it.
+    Excluded,
+}
+
+impl Standing {
+    pub(super) const fn of(start: Start) -> Self {
+        match start {
+            Start::Now => Self::Ready,
+            Start::At(at, Some(quota)) => Self::Quota(quota, at),
+            Start::At(at, None) | Start::Unusable(at) => Self::Shut(at),
+            Start::AfterAReport => Self::Busy,
+            Start::Never { limit } => Self::TooLarge(limit),
+        }
+    }
 }
 
 /// An endpoint as the call sees it.
@@ -48,6 +70,19 @@ pub struct EndpointView {
     pub endpoint: EndpointId,
     /// Whether it can start the call.
     pub standing: Standing,
+}
+
+/// An attempt that was made for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Its name.
+    pub attempt: AttemptId,
+    /// Where it went.
+    pub endpoint: EndpointId,
+    /// When.
+    pub sent_at: Timestamp,
+    /// How it ended; `None` while it is out.
+    pub class: Option<OutcomeClass>,
 }
 
 /// The answer of [`Engine::explain`].
@@ -61,59 +96,86 @@ pub struct Explanation {
     pub attempts: u32,
     /// Calls of the same tenant and model before it; `None` unless it is in the queue.
     pub ahead: Option<usize>,
-    /// Every endpoint that residency allows.
+    /// When the endpoints were as they are described: now for a call that waits, else when it was last decided about.
+    pub as_of: Timestamp,
+    /// The endpoints for its model and its fallbacks. Of a call that does not wait: those that were considered.
     pub endpoints: Vec<EndpointView>,
+    /// The attempts made for it, oldest first, as far as they are remembered.
+    pub trials: Vec<Trial>,
 }
 
 impl Engine {
-    /// Why a call that is under way has not been answered yet; `None` for one that is not under way.
+    /// Why a call waits, where it was sent, or how it ended, and why each endpoint was passed over. `None` for a call that
+    /// was never submitted, or ended more than [`DECISIONS_KEPT`](crate::defaults::DECISIONS_KEPT) decisions ago.
     pub fn explain(&mut self, now: Timestamp, call: CallId) -> Option<Explanation> {
         let now = self.now.max(now);
-        let state = self.calls.get(&call)?;
-        let (tokens, model, place, attempts) = (state.tokens, state.model, state.place, state.attempts);
-        let tenant = state.tenant;
+        let trials = self.history.trials(call);
+        let Some(state) = self.calls.get(&call) else {
+            let end = self.history.end(call)?;
+            let (as_of, endpoints) = self.history.last_views(call).unwrap_or((end.at, &[]));
+            let (phase, attempts, endpoints) = (Phase::Ended(end.reason), end.attempts, endpoints.to_vec());
+            return Some(Explanation { call, phase, attempts, ahead: None, as_of, endpoints, trials });
+        };
+        let (of, place, attempts) = (state.call(), state.place, state.attempts);
         let phase = match state.phase() {
             CallPhase::Waiting => Phase::Waiting,
             CallPhase::Delayed(at) => Phase::Delayed(at),
             CallPhase::Out(attempt) => Phase::Out(attempt),
         };
-        let ahead =
-            (phase == Phase::Waiting).then(|| self.model(model).queue.before(&self.calls.states, tenant, place));
-        let endpoints = self
-            .model(model)
-            .candidates
-            .endpoints
-            .clone()
-            .into_iter()
-            .map(|endpoint| EndpointView {
-                endpoint,
-                standing: match self.start(now, endpoint, tokens) {
-                    Start::Now => Standing::Ready,
-                    Start::At(at, Some(quota)) => Standing::Quota(quota, at),
-                    Start::At(at, None) | Start::Unusable(at) => Standing::Shut(at),
-                    Start::AfterAReport => Standing::Busy,
-                    Start::Never { limit } => Standing::TooLarge(limit),
-                },
-            })
-            .collect();
-        Some(Explanation { call, phase, attempts, ahead, endpoints })
+        if let Phase::Out(_) = phase {
+            let (as_of, endpoints) = self.history.last_views(call).unwrap_or((now, &[]));
+            let endpoints = endpoints.to_vec();
+            return Some(Explanation { call, phase, attempts, ahead: None, as_of, endpoints, trials });
+        }
+        let waiting = phase == Phase::Waiting;
+        let ahead = waiting.then(|| self.model(of.model).queue.before(&self.calls.states, of.tenant, place));
+        let endpoints = self.views(now, &of);
+        Some(Explanation { call, phase, attempts, ahead, as_of: now, endpoints, trials })
+    }
+
+    /// Every endpoint for the call's model and its fallbacks, and those that residency keeps out.
+    fn views(&mut self, now: Timestamp, call: &Call) -> Vec<EndpointView> {
+        let candidates = self.model(call.model).candidates.endpoints.clone();
+        let mut views: Vec<EndpointView> = Vec::with_capacity(candidates.len());
+        for endpoint in candidates {
+            let standing = Standing::of(self.start(now, endpoint, call.tokens));
+            views.push(EndpointView { endpoint, standing });
+        }
+        for (index, endpoint) in self.policy.endpoints().iter().enumerate() {
+            if endpoint.model == call.model && !self.policy.allows(endpoint) {
+                let endpoint = EndpointId(u16::try_from(index).unwrap_or(u16::MAX));
+                views.push(EndpointView { endpoint, standing: Standing::Excluded });
+            }
+        }
+        views
     }
 
     /// An explanation as one line.
     #[must_use]
     pub fn describe(&self, now: Timestamp, explanation: &Explanation) -> String {
-        let wait = |at: Timestamp| at.saturating_since(now).as_millis();
+        let name = |id: EndpointId| self.policy.endpoint(id).map_or("?", |endpoint| endpoint.name.as_str());
+        let wait = |at: Timestamp| at.saturating_since(explanation.as_of).as_millis();
         let mut line = String::new();
         let _ = write!(line, "call {}: ", explanation.call.0);
         let _ = match explanation.phase {
             Phase::Waiting => write!(line, "waiting behind {} others", explanation.ahead.unwrap_or(0)),
-            Phase::Delayed(at) => write!(line, "tried again in {} ms", wait(at)),
+            Phase::Delayed(at) => write!(line, "tried again in {} ms", at.saturating_since(now).as_millis()),
             Phase::Out(attempt) => write!(line, "attempt {} is out", attempt.0),
+            Phase::Ended(reason) => write!(line, "{reason}"),
         };
+        for trial in &explanation.trials {
+            let _ = match trial.class {
+                Some(class) => write!(line, "; sent to {}: {class}", name(trial.endpoint)),
+                None => write!(line, "; sent to {}", name(trial.endpoint)),
+            };
+        }
         for view in &explanation.endpoints {
-            let name = self.policy.endpoint(view.endpoint).map_or("?", |endpoint| endpoint.name.as_str());
+            let name = name(view.endpoint);
             let _ = match view.standing {
+                Standing::Chosen => Ok(()),
                 Standing::Ready => write!(line, "; {name} is free"),
+                Standing::TooSlow => write!(line, "; {name} is free and would answer too late"),
+                Standing::InReserve => write!(line, "; {name} is kept in reserve"),
                 Standing::Quota(quota, at) => {
                     let what = match quota {
                         Quota::Requests => "requests per minute",
@@ -123,9 +185,11 @@ impl Engine {
                     };
                     write!(line, "; {name} has no {what} for {} ms", wait(at))
                 }
+                Standing::Shut(Timestamp::MAX) => write!(line, "; {name} is shut"),
                 Standing::Shut(at) => write!(line, "; {name} is shut for {} ms", wait(at)),
                 Standing::Busy => write!(line, "; {name} is busy"),
                 Standing::TooLarge(limit) => write!(line, "; {name} holds at most {limit} tokens"),
+                Standing::Excluded => write!(line, "; {name} is outside the residency"),
             };
         }
         line

@@ -254,6 +254,34 @@ pub enum Refusal {
     NoEndpoint,
 }
 
+impl Refusal {
+    /// The stable name of the reason.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::TooLarge { .. } => "too_large",
+            Self::QueueFull => "queue_full",
+            Self::TargetWait => "target_wait",
+            Self::NoEndpoint => "no_endpoint",
+        }
+    }
+}
+
+impl EndReason {
+    /// The stable name of the end; [`Refusal::code`] says more of a refused call.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused { .. } => "refused",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

@@ -6,6 +6,7 @@ mod calls;
 mod dispatch;
 mod explain;
 mod hedge;
+mod history;
 mod holders;
 mod homes;
 mod io;
@@ -24,7 +25,8 @@ use alloc::vec::Vec;
 use advice::Lengths;
 use attempts::{AttemptState, Attempts};
 use calls::{CallPhase, CallState, Calls};
-pub use explain::{EndpointView, Explanation, Phase, Standing};
+pub use explain::{EndpointView, Explanation, Phase, Standing, Trial};
+use history::History;
 use homes::Homes;
 pub use io::{
     AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, LabelId, Refusal, TenantId, WakeReason,
@@ -77,6 +79,7 @@ pub struct Engine {
     homes: Homes,
     lengths: Lengths,
     failures: Failures,
+    history: History,
     calls: Calls,
     attempts: Attempts,
     /// The pools of attempts that were out when the policy changed.
@@ -117,6 +120,7 @@ impl Engine {
             homes: Homes::default(),
             lengths: Lengths::default(),
             failures: Failures::default(),
+            history: History::default(),
             calls: Calls::new(),
             attempts: Attempts::new(),
             moved: BTreeMap::new(),

@@ -60,6 +60,7 @@ impl Engine {
             attempt.model = place_of(&models, attempt.model.0).map_or(ModelId(u16::MAX), ModelId);
         });
 
+        self.history.forget();
         self.lengths.renumber(|id| place_of(&models, id.0).map(ModelId));
         self.homes.renumber(|id| place_of(&endpoints, id.0).map(EndpointId));
         let count = self.policy.pools().len();

@@ -71,6 +71,7 @@ impl Engine {
             spent_tokens,
             took,
         });
+        self.history.reported(now, attempt.call, id, class);
         if attempt.abandoned {
             return;
         }

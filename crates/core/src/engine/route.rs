@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::Engine;
 use super::dispatch::Start;
+use super::explain::Standing;
 use super::io::{Call, CallId, Refusal};
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId, Policy, PoolId};
@@ -122,6 +123,7 @@ impl Engine {
         let mut home_at = None;
         self.ready.clear();
         self.idle.clear();
+        self.history.consider(id);
         let mut prospect = Prospect::default();
         let mut index = 0;
         for tier in 0.. {
@@ -147,6 +149,9 @@ impl Engine {
         }
         if self.ready.is_empty() {
             return self.unready(&call, submitted, &prospect);
+        }
+        for later in index..self.model(call.model).candidates.endpoints.len() {
+            self.history.view(self.model(call.model).candidates.endpoints[later], Standing::InReserve);
         }
         if let Some(home) = home
             && Some(home) != failed_at
@@ -177,8 +182,11 @@ impl Engine {
         prospect: &mut Prospect,
     ) -> Option<Timestamp> {
         let last = self.latest_start_at(endpoint, call, submitted);
-        match self.start(now, endpoint, call.tokens) {
-            Start::Now if last.is_none_or(|last| now <= last) => {
+        let start = self.start(now, endpoint, call.tokens);
+        let slow = start == Start::Now && last.is_some_and(|last| now > last);
+        self.history.view(endpoint, if slow { Standing::TooSlow } else { Standing::of(start) });
+        match start {
+            Start::Now if !slow => {
                 self.ready.push(endpoint);
                 return Some(now);
             }
