@@ -229,7 +229,19 @@ impl Breaker {
 
     /// Whether an attempt could pass, without letting it.
     #[must_use]
+    #[inline]
     pub fn check(&self, now: Timestamp) -> BreakerVerdict {
+        if self.counts() { BreakerVerdict::Pass } else { self.check_otherwise(now) }
+    }
+
+    /// Its usual condition: closed, and not told to do anything else.
+    #[inline]
+    fn counts(&self) -> bool {
+        self.state == BreakerState::Closed && self.config.mode == BreakerMode::Enabled
+    }
+
+    #[inline(never)]
+    fn check_otherwise(&self, now: Timestamp) -> BreakerVerdict {
         match self.config.mode {
             BreakerMode::Enabled => {}
             BreakerMode::Disabled | BreakerMode::MetricsOnly => return BreakerVerdict::Pass,
@@ -246,8 +258,14 @@ impl Breaker {
 
     /// Asks to pass. After [`BreakerVerdict::Pass`] or [`BreakerVerdict::Probe`] the attempt must end in
     /// [`record`](Self::record) or [`release`](Self::release).
+    #[inline]
     pub fn acquire(&mut self, now: Timestamp) -> BreakerVerdict {
-        let verdict = self.check(now);
+        if self.counts() { BreakerVerdict::Pass } else { self.acquire_otherwise(now) }
+    }
+
+    #[inline(never)]
+    fn acquire_otherwise(&mut self, now: Timestamp) -> BreakerVerdict {
+        let verdict = self.check_otherwise(now);
         if verdict == BreakerVerdict::Probe {
             if self.state == BreakerState::Open {
                 self.half_open();
@@ -270,41 +288,49 @@ impl Breaker {
     ///
     /// What ends while the breaker is open was let through before it opened and decides nothing. Takes one draw where
     /// the breaker opens.
+    #[inline]
     pub fn record(&mut self, now: Timestamp, failed: bool, took: Duration, rng: &mut dyn Rng) -> Option<BreakerState> {
         let slow = self.config.slow_after.is_some_and(|limit| took >= limit);
-        match self.config.mode {
-            BreakerMode::Enabled => {}
-            BreakerMode::MetricsOnly => {
+        if !self.counts() {
+            return self.record_otherwise(now, failed, slow, rng);
+        }
+        self.window.count(now, failed, slow);
+        if self.window.total.attempts < self.config.minimum_attempts || !self.is_bad() {
+            return None;
+        }
+        self.openings = 0;
+        self.open(now, rng);
+        Some(BreakerState::Open)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_otherwise(
+        &mut self,
+        now: Timestamp,
+        failed: bool,
+        slow: bool,
+        rng: &mut dyn Rng,
+    ) -> Option<BreakerState> {
+        match (self.config.mode, self.state) {
+            (BreakerMode::Enabled, BreakerState::HalfOpen) => {}
+            (BreakerMode::MetricsOnly, _) => {
                 self.window.count(now, failed, slow);
                 return None;
             }
-            BreakerMode::Disabled | BreakerMode::ForcedOpen => return None,
+            _ => return None,
         }
-        match self.state {
-            BreakerState::Open => None,
-            BreakerState::Closed => {
-                self.window.count(now, failed, slow);
-                if self.window.total.attempts >= self.config.minimum_attempts && self.is_bad() {
-                    self.openings = 0;
-                    self.open(now, rng);
-                    return Some(self.state);
-                }
-                None
-            }
-            BreakerState::HalfOpen => {
-                self.window.total.count(failed, slow);
-                self.probes_out = self.probes_out.saturating_sub(1);
-                if self.window.total.attempts < self.config.probes {
-                    return None;
-                }
-                if self.is_bad() {
-                    self.open(now, rng);
-                } else {
-                    self.close();
-                }
-                Some(self.state)
-            }
+        self.window.total.count(failed, slow);
+        self.probes_out = self.probes_out.saturating_sub(1);
+        if self.window.total.attempts < self.config.probes {
+            return None;
         }
+        if self.is_bad() {
+            self.open(now, rng);
+        } else {
+            self.close();
+        }
+        Some(self.state)
     }
 
     /// The state, as of the last call.
@@ -333,6 +359,8 @@ impl Breaker {
 
     /// Opens it now, for `open_for` doubled once for each opening before that led to no closing.
     /// Takes one draw for the jitter.
+    #[cold]
+    #[inline(never)]
     pub fn open(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         let factor = 1_u32.checked_shl(self.openings).unwrap_or(u32::MAX);
         let wait = self.config.open_for.saturating_mul(factor).min(self.config.open_at_most);
@@ -380,6 +408,7 @@ impl Breaker {
         self.probes_started = 0;
     }
 
+    #[inline]
     fn is_bad(&self) -> bool {
         let Tally { attempts, failed, slow } = self.window.total;
         reaches(failed, attempts, self.config.failure_rate_percent)

@@ -18,10 +18,13 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) const ZERO: Self = Self { attempts: 0, failed: 0, slow: 0 };
 
+    #[inline]
     pub(super) fn count(&mut self, failed: bool, slow: bool) {
-        self.attempts = self.attempts.saturating_add(1);
-        self.failed = self.failed.saturating_add(u32::from(failed));
-        self.slow = self.slow.saturating_add(u32::from(slow));
+        // Neither of the parts exceeds the whole.
+        let Some(attempts) = self.attempts.checked_add(1) else { return };
+        self.attempts = attempts;
+        self.failed += u32::from(failed);
+        self.slow += u32::from(slow);
     }
 
     fn add(&mut self, other: Self) {
@@ -37,6 +40,7 @@ impl Tally {
     }
 }
 
+const SECOND: u64 = 1_000_000;
 /// Outcomes of two bits each, 32 to a word.
 const PER_WORD: u32 = 32;
 /// More than any window holds, and far from the largest number.
@@ -55,6 +59,7 @@ struct Ring {
 
 impl Ring {
     /// Writes an outcome and returns the one it replaces.
+    #[inline]
     fn replace(&mut self, outcome: u64) -> u64 {
         let word = (self.next / PER_WORD) as usize;
         let shift = self.next % PER_WORD * 2;
@@ -64,9 +69,15 @@ impl Ring {
             *word ^= (old ^ outcome) << shift;
             old
         } else {
-            self.words.push(outcome << shift);
+            self.grow(outcome << shift);
             0
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, word: u64) {
+        self.words.push(word);
     }
 
     /// The last `count` outcomes, oldest first.
@@ -83,8 +94,45 @@ impl Ring {
 #[derive(Clone, Debug)]
 enum Entries {
     Attempts(Ring),
-    /// The seconds in which attempts ended, oldest first.
-    Seconds(u32, VecDeque<(u64, Tally)>),
+    Seconds(Seconds),
+}
+
+/// The seconds in which attempts ended. What happens in the last of them is counted apart, and costs no look at the rest.
+#[derive(Clone, Debug)]
+struct Seconds {
+    seconds: u32,
+    /// When the last second ends, in microseconds.
+    ends: u64,
+    last: Tally,
+    /// The number of the last second.
+    second: u64,
+    /// Oldest first.
+    past: VecDeque<(u64, Tally)>,
+}
+
+impl Seconds {
+    /// Begins the second of `now`.
+    #[cold]
+    #[inline(never)]
+    fn turn(&mut self, now: Timestamp, total: &mut Tally) {
+        if self.last.attempts > 0 {
+            self.past.push_back((self.second, self.last));
+            self.last = Tally::ZERO;
+        }
+        self.second = second(now);
+        self.ends = (now.as_micros() / SECOND).saturating_add(1).saturating_mul(SECOND);
+        while let Some((at, tally)) = self.past.front().copied()
+            && at + u64::from(self.seconds) <= self.second
+        {
+            self.past.pop_front();
+            total.remove(tally);
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (u64, Tally)> {
+        let last = (self.last.attempts > 0).then_some((self.second, self.last));
+        self.past.iter().copied().chain(last)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +143,7 @@ pub(super) struct Window {
 
 /// The number of a second. It leaves room below the origin, so that what was counted before it keeps its age.
 const fn second(now: Timestamp) -> u64 {
-    now.as_micros() / 1_000_000 + (1 << 32)
+    now.as_micros() / SECOND + (1 << 32)
 }
 
 impl Window {
@@ -103,7 +151,9 @@ impl Window {
         let entries = match window {
             BreakerWindow::Attempts(0) => Entries::Attempts(Ring { size: 1, next: 0, words: Vec::new() }),
             BreakerWindow::Attempts(size) => Entries::Attempts(Ring { size, next: 0, words: Vec::new() }),
-            BreakerWindow::Seconds(seconds) => Entries::Seconds(seconds, VecDeque::new()),
+            BreakerWindow::Seconds(seconds) => {
+                Entries::Seconds(Seconds { seconds, ends: 0, last: Tally::ZERO, second: 0, past: VecDeque::new() })
+            }
         };
         Self { entries, total: Tally::ZERO }
     }
@@ -115,35 +165,31 @@ impl Window {
                 ring.next = 0;
                 ring.words.clear();
             }
-            Entries::Seconds(_, entries) => entries.clear(),
+            Entries::Seconds(seconds) => {
+                seconds.ends = 0;
+                seconds.last = Tally::ZERO;
+                seconds.past.clear();
+            }
         }
     }
 
+    #[inline]
     pub(super) fn count(&mut self, now: Timestamp, failed: bool, slow: bool) {
+        let total = &mut self.total;
         match &mut self.entries {
             Entries::Attempts(ring) => {
-                let outcome = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
+                let outcome = u64::from(failed) | (u64::from(slow) << 1);
                 let old = ring.replace(outcome);
-                let total = &mut self.total;
                 total.attempts += u32::from(total.attempts < ring.size);
-                total.failed = total.failed + u32::from(failed) - u32::from(old & FAILED != 0);
-                total.slow = total.slow + u32::from(slow) - u32::from(old & SLOW != 0);
+                total.failed = total.failed - u32::from(old & FAILED != 0) + u32::from(failed);
+                total.slow = total.slow - u32::from(old & SLOW != 0) + u32::from(slow);
             }
-            Entries::Seconds(seconds, entries) => {
-                let second = second(now);
-                while let Some((at, tally)) = entries.front().copied()
-                    && at + u64::from(*seconds) <= second
-                {
-                    entries.pop_front();
-                    self.total.remove(tally);
+            Entries::Seconds(seconds) => {
+                if now.as_micros() >= seconds.ends {
+                    seconds.turn(now, total);
                 }
-                if entries.back().is_none_or(|(at, _)| *at != second) {
-                    entries.push_back((second, Tally::ZERO));
-                }
-                if let Some((_, tally)) = entries.back_mut() {
-                    tally.count(failed, slow);
-                }
-                self.total.count(failed, slow);
+                seconds.last.count(failed, slow);
+                total.count(failed, slow);
             }
         }
     }
@@ -168,10 +214,10 @@ impl Window {
                     }
                 }
             }
-            Entries::Seconds(_, entries) => {
+            Entries::Seconds(seconds) => {
                 let second = second(now);
-                saved.extend(entries.iter().map(|(at, tally)| SavedCount {
-                    age_s: u32::try_from(second.saturating_sub(*at)).unwrap_or(u32::MAX),
+                saved.extend(seconds.each().map(|(at, tally)| SavedCount {
+                    age_s: u32::try_from(second.saturating_sub(at)).unwrap_or(u32::MAX),
                     attempts: tally.attempts,
                     failed: tally.failed,
                     slow: tally.slow,
@@ -196,7 +242,7 @@ impl Window {
                     }
                 }
             }
-            Entries::Seconds(seconds, entries) => {
+            Entries::Seconds(Seconds { seconds, past, .. }) => {
                 let age = |count: &SavedCount| u64::from(count.age_s).saturating_add(asleep.as_secs());
                 let mut counts: Vec<SavedCount> =
                     saved.iter().filter(|count| age(count) < u64::from(*seconds)).copied().collect();
@@ -205,9 +251,9 @@ impl Window {
                     let attempts = count.attempts.min(MOST_RESTORED - restored.total.attempts);
                     let tally = Tally { attempts, failed: count.failed.min(attempts), slow: count.slow.min(attempts) };
                     let at = second(now) - age(&count);
-                    match entries.back_mut() {
+                    match past.back_mut() {
                         Some((last, tallied)) if *last == at => tallied.add(tally),
-                        _ => entries.push_back((at, tally)),
+                        _ => past.push_back((at, tally)),
                     }
                     restored.total.add(tally);
                 }
