@@ -73,6 +73,8 @@ pub const SERVICE_TIME_MEMORY: u32 = 1_024;
 pub const SERVICE_TIME_SIZES: [u32; 3] = [256, 1_024, 4_096];
 /// Answers of one such class from which it counts for itself.
 pub const SERVICE_TIME_CLASS_AT_LEAST: u32 = 20;
+/// Calls that take too long on an endpoint are passed over at most so often to find one that does not.
+pub const PASSING_LOOKED_AT: usize = 4;
 /// How much faster than its quota a pool may send while it makes up for a quiet time.
 pub const PEAK_FACTOR: u64 = 2;
 /// What may go out at the very same moment, in thousandths of a minute's quota; one attempt in any case.

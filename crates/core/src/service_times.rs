@@ -16,7 +16,10 @@ const UNKNOWN: usize = CLASSES - 1;
 /// The service times of one endpoint, told apart by the cap on the answer's length, since a long answer takes longer than
 /// a short one.
 ///
-/// A class of lengths counts for itself once it has [`SERVICE_TIME_CLASS_AT_LEAST`] answers; before, all answers count.
+/// A class of lengths counts for itself once it has [`SERVICE_TIME_CLASS_AT_LEAST`] answers; before, all answers count. It
+/// is forgotten when half of what is remembered of all was renewed without it: who refuses calls by what it says would
+/// never learn better.
+///
 /// It costs nothing where no caller names its caps, and some 400 bytes for each class that is used.
 ///
 /// ```
@@ -36,6 +39,8 @@ const UNKNOWN: usize = CLASSES - 1;
 pub struct ServiceTimes {
     all: ServiceTime,
     classes: [Option<Box<ServiceTime>>; CLASSES],
+    /// Which classes had an answer since half of what is remembered was last forgotten.
+    heard: [bool; CLASSES],
 }
 
 /// What [`ServiceTimes`] remember beyond the life of their process.
@@ -58,15 +63,25 @@ impl ServiceTimes {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { all: ServiceTime::new(), classes: [const { None }; CLASSES] }
+        Self { all: ServiceTime::new(), classes: [const { None }; CLASSES], heard: [false; CLASSES] }
     }
 
     /// One attempt, whose answer was allowed `max_tokens` tokens, was served in `took`.
     pub fn observe(&mut self, took: Duration, max_tokens: Option<u32>) {
+        let before = self.all.seen();
         self.all.observe(took);
+        if self.all.seen() <= before {
+            for (times, heard) in self.classes.iter_mut().zip(&mut self.heard) {
+                if !core::mem::take(heard) {
+                    *times = None;
+                }
+            }
+        }
         // Where no caller names a cap, what is unknown is all there is.
         if max_tokens.is_some() || self.classes.iter().any(Option::is_some) {
-            self.classes[class(max_tokens)].get_or_insert_default().observe(took);
+            let class = class(max_tokens);
+            self.classes[class].get_or_insert_default().observe(took);
+            self.heard[class] = true;
         }
     }
 
@@ -115,6 +130,7 @@ impl ServiceTimes {
                 *slot = Some(Box::new(ServiceTime::restored(state)));
             }
         }
+        times.heard = [true; CLASSES];
         times
     }
 }
@@ -166,12 +182,33 @@ mod tests {
     }
 
     #[test]
+    fn a_class_that_is_never_heard_of_again_is_forgotten() {
+        let mut times = ServiceTimes::new();
+        for _ in 0..1_000 {
+            times.observe(60 * SECOND, Some(8_000));
+        }
+        let forgotten = (0..4_000).find(|_| {
+            times.observe(SECOND, Some(100));
+            times.times(Some(8_000)) == &times.all
+        });
+        assert!(forgotten.is_some_and(|answers| (512..2_048).contains(&answers)), "after {forgotten:?} answers");
+        // One in a hundred is enough to be remembered.
+        for answer in 0..10_000 {
+            times.observe(
+                if answer % 100 == 0 { 60 * SECOND } else { SECOND },
+                Some(if answer % 100 == 0 { 8_000 } else { 100 }),
+            );
+        }
+        assert!(times.allowance(Some(8_000)) >= 60 * SECOND && times.allowance(Some(100)) < 2 * SECOND);
+    }
+
+    #[test]
     fn classes_come_back_and_any_state_will_do() {
         let mut times = ServiceTimes::new();
         for index in 0..500 {
             times.observe(SECOND * index, Some(index * 13).filter(|_| index % 7 > 0));
         }
-        assert_eq!(ServiceTimes::restored(&times.save()), times);
+        assert_eq!(ServiceTimes::restored(&times.save()).save(), times.save());
         let class = |class, count| (class, ServiceTimeState { counts: alloc::vec![(80, count)] });
         let state = ServiceTimesState {
             all: ServiceTimeState { counts: alloc::vec![(80, 5), (u32::MAX, 5)] },

@@ -18,6 +18,8 @@ pub(super) struct AttemptState {
     pub(super) endpoint: EndpointId,
     pub(super) started: Timestamp,
     pub(super) tokens: u64,
+    /// The cap on its answer that its call came with.
+    pub(super) max_tokens: Option<u32>,
     pub(super) expires: Timestamp,
     /// It asks for a half-open breaker.
     pub(super) probe: bool,

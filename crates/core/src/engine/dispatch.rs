@@ -8,6 +8,7 @@ use super::route::{Route, nowhere, sooner};
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
+use crate::defaults::PASSING_LOOKED_AT;
 use crate::limiter::Admission;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
@@ -146,7 +147,7 @@ impl Engine {
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         let deadline = call.deadline?;
         let state = &self.endpoints[usize::from(endpoint.0)];
-        let latest = deadline.saturating_sub(state.service_time.allowance());
+        let latest = deadline.saturating_sub(state.service_times.allowance(call.max_tokens));
         Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
     }
 
@@ -254,9 +255,7 @@ impl Engine {
         let mut next = None;
         for index in 0.. {
             let Some(endpoint) = self.idle.get(index).copied() else { break };
-            let allowance = self.endpoints[usize::from(endpoint.0)].service_time.allowance();
-            let due = now.saturating_add(allowance);
-            let Some(slot) = self.model(model).queue.due_from(&self.calls.states, due) else { continue };
+            let Some(slot) = self.in_time_at(now, endpoint, model) else { continue };
             let CallState { id, tokens, .. } = self.calls.states[slot];
             match self.start(now, endpoint, tokens) {
                 Start::Now => {
@@ -268,6 +267,26 @@ impl Engine {
             }
         }
         Err(next)
+    }
+
+    /// The most urgent waiting call that `endpoint` answers in time. Where service times are told apart, some that are more
+    /// urgent and take too long may hide it.
+    fn in_time_at(&self, now: Timestamp, endpoint: EndpointId, model: ModelId) -> Option<u32> {
+        let times = &self.endpoints[usize::from(endpoint.0)].service_times;
+        let queue = &self.model(model).queue;
+        let found = times.allowances().filter_map(|allowance| {
+            let mut due = now.saturating_add(allowance);
+            for _ in 0..PASSING_LOOKED_AT {
+                let slot = queue.due_from(&self.calls.states, due)?;
+                let Call { deadline, max_tokens, .. } = self.calls.states[slot].call();
+                if deadline? >= now.saturating_add(times.allowance(max_tokens)) {
+                    return Some((deadline, slot));
+                }
+                due = deadline?.saturating_add(Duration::from_micros(1));
+            }
+            None
+        });
+        found.min().map(|(_, slot)| slot)
     }
 
     /// The first waiting call among the models whose head is not known to be stuck.
@@ -337,8 +356,8 @@ impl Engine {
         if twin.is_none() {
             state.out(attempt);
         }
-        let (number, submitted, max_tokens) = (state.attempts, state.submitted, state.capped());
-        let Call { tokens, tenant, model, affinity, .. } = state.call();
+        let (number, submitted, capped) = (state.attempts, state.submitted, state.capped());
+        let Call { tokens, tenant, model, affinity, max_tokens, .. } = state.call();
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -356,6 +375,7 @@ impl Engine {
             endpoint,
             started: now,
             tokens,
+            max_tokens,
             expires,
             probe,
             twin,
@@ -368,10 +388,10 @@ impl Engine {
         if let Some(other) = twin.and_then(|twin| self.attempts.get_mut(&twin)) {
             other.twin = Some(attempt);
             let (first, after) = (other.endpoint, now.saturating_since(other.started));
-            self.decisions.push_back(Decision::Hedge { call: id, attempt, endpoint, max_tokens });
+            self.decisions.push_back(Decision::Hedge { call: id, attempt, endpoint, max_tokens: capped });
             self.event(Event::Hedged { call: id, attempt, first, after });
         } else {
-            self.decisions.push_back(Decision::Send { call: id, attempt, endpoint, max_tokens });
+            self.decisions.push_back(Decision::Send { call: id, attempt, endpoint, max_tokens: capped });
             if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now)) {
                 self.event(Event::AffinityMoved { call: id, from, to: endpoint });
             }

@@ -24,12 +24,13 @@ impl Engine {
 
     /// When the attempt that goes out to `endpoint` will be hedged unless it has ended. A call that a quota has refused is
     /// not hedged: it would press on the quota.
-    pub(super) fn hedge_at(&self, now: Timestamp, call: CallId, endpoint: EndpointId) -> Option<Timestamp> {
+    pub(super) fn hedge_at(&self, now: Timestamp, id: CallId, endpoint: EndpointId) -> Option<Timestamp> {
         let hedge = self.policy.hedge()?;
-        let state = self.calls.get(&call)?;
+        let state = self.calls.get(&id)?;
+        let call = state.call();
         let alone = self.model(state.model).candidates.endpoints.len() < 2;
-        let times = &self.endpoints[usize::from(endpoint.0)].service_time;
-        if state.call().lone || state.throttled > 0 || alone || times.seen() < HEDGE_MINIMUM_ANSWERS {
+        let times = &self.endpoints[usize::from(endpoint.0)].service_times.times(call.max_tokens);
+        if call.lone || state.throttled > 0 || alone || times.seen() < HEDGE_MINIMUM_ANSWERS {
             return None;
         }
         now.checked_add(times.quantile(hedge.after_permille))

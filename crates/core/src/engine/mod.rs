@@ -45,14 +45,14 @@ use crate::limiter::Limiter;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId, Policy, PoolId};
 use crate::random::Rng;
-use crate::service_time::ServiceTime;
+use crate::service_times::ServiceTimes;
 use crate::time::Timestamp;
 
 #[derive(Debug)]
 struct EndpointState {
     breaker: Breaker,
     concurrency: AdaptiveConcurrency,
-    service_time: ServiceTime,
+    service_times: ServiceTimes,
     unusable_until: Timestamp,
 }
 
@@ -264,7 +264,7 @@ impl EndpointState {
         Self {
             breaker: Breaker::new(breaker),
             concurrency: AdaptiveConcurrency::new(),
-            service_time: ServiceTime::new(),
+            service_times: ServiceTimes::new(),
             unusable_until: Timestamp::ZERO,
         }
     }

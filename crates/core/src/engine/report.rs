@@ -99,7 +99,7 @@ impl Engine {
 
     /// Breaker, concurrency and service time of the endpoint.
     fn teach(&mut self, now: Timestamp, attempt: &AttemptState, outcome: Outcome, took: Duration, rng: &mut dyn Rng) {
-        let AttemptState { endpoint: id, started, probe, .. } = *attempt;
+        let AttemptState { endpoint: id, started, probe, max_tokens, .. } = *attempt;
         let Outcome { class, output_tokens, .. } = outcome;
         let Some(endpoint) = self.endpoints.get_mut(usize::from(id.0)) else { return };
         let mut lowered = None;
@@ -109,7 +109,7 @@ impl Engine {
                     endpoint.concurrency.observe(now, took, tokens);
                 }
                 endpoint.concurrency.end();
-                endpoint.service_time.observe(took);
+                endpoint.service_times.observe(took, max_tokens);
             }
             // An endpoint that does not answer is the breaker's affair; fewer attempts would not bring it back.
             OutcomeClass::Overloaded => lowered = endpoint.concurrency.overloaded(now, started),

@@ -16,7 +16,7 @@ use crate::concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
 use crate::defaults::SNAPSHOT_VERSION;
 use crate::limiter::{Limiter, LimiterState};
 use crate::policy::{EndpointId, ModelId, Policy};
-use crate::service_time::{ServiceTime, ServiceTimeState};
+use crate::service_times::{ServiceTimes, ServiceTimesState};
 use crate::time::{Timestamp, micros};
 
 /// All that an engine has learned and counted, in a form that can be kept in a file: what pools have given out and what
@@ -73,7 +73,7 @@ struct Body {
 struct SavedEndpoint {
     breaker: SavedBreaker,
     concurrency: AdaptiveConcurrencyState,
-    service_time: ServiceTimeState,
+    service_times: ServiceTimesState,
     /// Microseconds.
     unusable_for: u64,
 }
@@ -177,7 +177,7 @@ impl Engine {
         let saved = |state: &EndpointState| SavedEndpoint {
             breaker: state.breaker.save(now),
             concurrency: state.concurrency.save(now),
-            service_time: state.service_time.save(),
+            service_times: state.service_times.save(),
             unusable_for: micros(state.unusable_until.saturating_since(now)),
         };
         let endpoints = self.policy.endpoints().iter().zip(&self.endpoints);
@@ -220,7 +220,7 @@ impl Engine {
             *state = EndpointState {
                 breaker: Breaker::restored(config, &saved.breaker, now, asleep),
                 concurrency: AdaptiveConcurrency::restored(&saved.concurrency, now, asleep),
-                service_time: ServiceTime::restored(&saved.service_time),
+                service_times: ServiceTimes::restored(&saved.service_times),
                 unusable_until: now.saturating_add(left),
             };
         }

@@ -160,3 +160,56 @@ fn a_slow_endpoint_that_is_free_does_not_hide_a_quick_one_that_will_be() {
     assert_eq!(sent.iter().map(|sent| sent.endpoint).collect::<Vec<_>>(), [west]);
     assert!(desk.now.saturating_since(started) <= Duration::from_millis(1_020));
 }
+
+/// An exchange with a cap on the answer, which takes so long.
+fn answered(desk: &mut Desk, id: u64, max_tokens: u32, took: Duration) {
+    desk.does(Input::Submit(call(id, 10).max_tokens(max_tokens)));
+    let sent = desk.last_sent();
+    desk.pass(took);
+    desk.report(sent.attempt, Outcome::success(10));
+}
+
+#[test]
+fn short_answers_are_still_taken_where_long_ones_would_come_too_late() {
+    let mut desk = Desk::new(&single(&json!({})));
+    for id in 0..40 {
+        answered(&mut desk, 2 * id, 100, seconds(1));
+        answered(&mut desk, 2 * id + 1, 4_000, seconds(30));
+    }
+    // Something is under way, so that nothing is sent only to learn.
+    desk.submit(100, 10);
+    let deadline = desk.now.saturating_add(seconds(10));
+    desk.does(Input::Submit(call(101, 10).deadline(deadline).max_tokens(200)));
+    assert_eq!(desk.attempts(101).len(), 1, "{:?}", desk.end_of(101));
+    desk.does(Input::Submit(call(102, 10).deadline(deadline).max_tokens(3_000)));
+    assert!(matches!(desk.end_of(102), Some(EndReason::Refused { why: Refusal::Deadline, .. })));
+    desk.does(Input::Submit(call(103, 10).deadline(deadline)));
+    assert!(matches!(desk.end_of(103), Some(EndReason::Refused { why: Refusal::Deadline, .. })), "it may be long");
+}
+
+#[test]
+fn a_short_answer_may_pass_a_long_one_at_an_endpoint_that_is_too_slow_for_that() {
+    // West is quick and busy; east is free and takes 30 s for a long answer.
+    let mut desk = Desk::new(&pair(&json!({}), &json!({"concurrency": 1})));
+    let (east, west) = (desk.endpoint("east"), desk.endpoint("west"));
+    let mut id = 0;
+    while [east, west].iter().any(|endpoint| desk.sent.iter().filter(|sent| sent.endpoint == *endpoint).count() < 60) {
+        let (max_tokens, long) = if id % 2 == 0 { (100, 1) } else { (4_000, 30) };
+        desk.does(Input::Submit(call(id, 10).max_tokens(max_tokens)));
+        let sent = desk.last_sent();
+        desk.pass(seconds(if sent.endpoint == east { long } else { 1 }));
+        desk.report(sent.attempt, Outcome::success(10));
+        id += 1;
+    }
+    let busy = |desk: &Desk, endpoint| desk.sent.iter().any(|sent| sent.at == desk.now && sent.endpoint == endpoint);
+    while !busy(&desk, west) || !busy(&desk, east) {
+        desk.submit(id, 10);
+        id += 1;
+    }
+    let deadline = desk.now.saturating_add(seconds(10));
+    desk.does(Input::Submit(call(1_000, 10).deadline(deadline).max_tokens(4_000)));
+    assert_eq!((desk.attempts(1_000).len(), desk.end_of(1_000)), (0, None), "it waits for west");
+    let later = deadline.saturating_add(seconds(5));
+    desk.does(Input::Submit(call(1_001, 10).deadline(later).max_tokens(100)));
+    assert_eq!(desk.attempts(1_001).iter().map(|sent| sent.endpoint).collect::<Vec<_>>(), [east]);
+}
