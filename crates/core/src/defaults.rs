@@ -6,6 +6,11 @@ use core::time::Duration;
 pub const POLICY_VERSION: u64 = 1;
 /// The version of a snapshot's form.
 pub const SNAPSHOT_VERSION: u64 = 1;
+/// The largest call, in tokens: as much as the largest quota of a minute that a policy may declare. What is larger is
+/// refused as too large.
+pub const MOST_TOKENS: u64 = 1_000_000_000;
+/// The most that an attempt is taken to have spent, in tokens: the largest call at a hundred times its size.
+pub const MOST_SPENT: u64 = 100 * MOST_TOKENS;
 /// Attempts a call gets: AWS's user guide, "Scaling and throughput best practices" for Amazon Bedrock, names six.
 pub const MAX_ATTEMPTS: u64 = 6;
 /// First delay after a capacity error, in milliseconds; the same page starts at about a second.

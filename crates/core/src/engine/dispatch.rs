@@ -8,7 +8,7 @@ use super::route::{Route, nowhere, sooner};
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
-use crate::defaults::PASSING_LOOKED_AT;
+use crate::defaults::{MOST_TOKENS, PASSING_LOOKED_AT};
 use crate::limiter::Admission;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
@@ -302,6 +302,9 @@ impl Engine {
 
     /// When `endpoint` could start a call of `tokens` tokens.
     pub(super) fn start(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> Start {
+        if tokens > MOST_TOKENS {
+            return Start::Never { limit: MOST_TOKENS };
+        }
         let index = usize::from(endpoint.0);
         let state = &self.endpoints[index];
         if state.unusable_until > now {

@@ -7,7 +7,7 @@ use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::backoff::Backoff;
 use crate::breaker::BreakerState;
 use crate::budget::RetryKind;
-use crate::defaults::{THROTTLED_ATTEMPTS, UNUSABLE_FOR};
+use crate::defaults::{MOST_SPENT, THROTTLED_ATTEMPTS, UNUSABLE_FOR};
 use crate::limiter::Permit;
 use crate::outcome::{Outcome, OutcomeClass, Spent};
 use crate::policy::{EndpointId, PoolId};
@@ -31,7 +31,11 @@ fn is_failure(class: OutcomeClass) -> Option<bool> {
 impl Engine {
     pub(super) fn report(&mut self, now: Timestamp, id: AttemptId, outcome: Outcome, rng: &mut dyn Rng) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
-        let Outcome { class, spent, .. } = outcome;
+        let class = outcome.class;
+        let spent = match outcome.spent {
+            Spent::Tokens(tokens) => Spent::Tokens(tokens.min(MOST_SPENT)),
+            other => other,
+        };
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
         let moved = self.moved.remove(&id);

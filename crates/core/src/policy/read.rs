@@ -15,7 +15,7 @@ use crate::defaults::*;
 use crate::limiter::LimiterConfig;
 
 /// Far above any quota a service grants: the fastest published are some tens of millions of tokens a minute.
-const MOST_PER_MINUTE: u64 = 1_000_000_000;
+const MOST_PER_MINUTE: u64 = MOST_TOKENS;
 const MOST_PER_DAY: u64 = 1_000_000_000_000;
 const MOST_NAMES: usize = 4_096;
 

@@ -1,12 +1,8 @@
 //! What the caller gets wrong, and clocks that do.
 
-use std::time::Duration;
-
-use serde_json::json;
 use sluicegate::random::Draws;
-use sluicegate::{AttemptId, Call, CallId, Decision, Event, Input, InputError, ModelId, Outcome, WakeReason};
 
-use super::{Desk, at, call, seconds, single};
+use super::*;
 
 #[test]
 fn an_input_that_is_wrong_changes_nothing() {
@@ -129,4 +125,18 @@ fn every_wake_up_says_what_it_is_for() {
     desk.submit(1, 10);
     desk.submit_within(2, 10, Duration::from_secs(1));
     assert_eq!(reason(&desk), Some(WakeReason::Deadline));
+}
+
+#[test]
+fn absurd_sizes_are_refused_and_absurd_costs_are_bounded() {
+    let mut desk = Desk::new(&single(&json!({})));
+    desk.submit(1, u64::MAX);
+    let limit = sluicegate::defaults::MOST_TOKENS;
+    let too_large = EndReason::Refused { why: sluicegate::Refusal::TooLarge { limit }, retry_at: None };
+    assert_eq!(desk.end_of(1), Some(too_large));
+    // One absurd report does not close the pool for good.
+    desk.exchange(2, 1_000, seconds(1), Outcome::success(u64::MAX));
+    desk.exchange(3, 1_000, seconds(1), failed(OutcomeClass::Throttled(sluicegate::Quota::Tokens)));
+    desk.wake_until(desk.now.saturating_add(seconds(600)));
+    assert!(desk.attempts(3).len() > 1, "{:?}", desk.engine.explain(desk.now, CallId(3)));
 }
