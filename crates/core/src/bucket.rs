@@ -9,7 +9,7 @@ use crate::time::{Timestamp, micros};
 ///
 /// The level is kept in units of one token divided by the period's microseconds, so that the refill of every
 /// microsecond is a whole number and nothing is ever rounded: 7,000,000 a minute is exactly that, for ever. It is a
-/// number of 64 bits, so burst and debt end at 2^63 of these units: 150,000 million tokens for a period of a minute.
+/// number of 64 bits, so burst and debt end at 2^64 of these units: 300,000 million tokens for a period of a minute.
 ///
 /// Taking more than the burst is possible when the bucket is full; the level then goes below zero and the debt is paid
 /// by the refill. Whoever must not allow that asks [`Bucket::fits`] first.
@@ -31,9 +31,9 @@ pub struct Bucket {
     period: u64,
     burst: u64,
     /// The burst in tokens times `period`.
-    full: i64,
-    /// In tokens times `period`.
-    level: i64,
+    full: u64,
+    /// What is missing at `at` until it is full, in the same units; more than `full` where there is a debt.
+    missing: u64,
     at: Timestamp,
 }
 
@@ -43,14 +43,17 @@ impl Bucket {
     pub fn new(amount: u64, period: Duration, burst: u64, now: Timestamp) -> Self {
         let period = micros(period).max(1);
         let burst = burst.max(1);
-        let full = scaled(burst, period);
-        Self { amount: amount.max(1), period, burst, full, level: full, at: now }
+        Self { amount: amount.max(1), period, burst, full: burst.saturating_mul(period), missing: 0, at: now }
     }
 
     /// Whether `amount` is within the burst, so that it can be taken without debt.
     #[must_use]
     pub const fn fits(&self, amount: u64) -> bool {
         amount <= self.burst
+    }
+
+    pub(crate) const fn burst(&self) -> u64 {
+        self.burst
     }
 
     /// Takes `amount`, or says from when on it can be taken.
@@ -69,23 +72,23 @@ impl Bucket {
     /// The earliest time at which `amount` can be taken: `now` or later.
     #[must_use]
     pub fn earliest(&self, now: Timestamp, amount: u64) -> Timestamp {
-        let missing = scaled(amount, self.period).min(self.full).saturating_sub(self.level_at(now));
-        if missing <= 0 {
-            return now;
+        let needed = amount.saturating_mul(self.period).min(self.full);
+        match self.missing_at(now).saturating_sub(self.full - needed) {
+            0 => now,
+            short => Timestamp::from_micros(now.as_micros().saturating_add(short.div_ceil(self.amount))),
         }
-        now.saturating_add(Duration::from_micros(missing.unsigned_abs().div_ceil(self.amount)))
     }
 
     /// Takes `amount` whether it is there or not.
     pub fn take(&mut self, now: Timestamp, amount: u64) {
         self.refill(now);
-        self.level = self.level.saturating_sub(scaled(amount, self.period));
+        self.missing = self.missing.saturating_add(amount.saturating_mul(self.period));
     }
 
     /// Puts `amount` back, up to the burst.
     pub fn give(&mut self, now: Timestamp, amount: u64) {
         self.refill(now);
-        self.level = self.level.saturating_add(scaled(amount, self.period)).min(self.full);
+        self.missing = self.missing.saturating_sub(amount.saturating_mul(self.period));
     }
 
     /// Whole tokens there at `now`; below zero where a debt is being paid.
@@ -94,24 +97,30 @@ impl Bucket {
         self.parts(now).0
     }
 
+    /// Whole tokens that can be taken at `now`, and later too if nothing else is taken.
+    pub(crate) fn room(&self, now: Timestamp) -> u64 {
+        self.full.saturating_sub(self.missing_at(now)) / self.period
+    }
+
     /// Whether there is as much as there can be.
     pub(crate) fn is_full(&self, now: Timestamp) -> bool {
-        self.level_at(now) == self.full
+        self.missing_at(now) == 0
     }
 
     /// The level at `now`: whole tokens, and the fraction of one in parts of `period`.
     pub(crate) fn parts(&self, now: Timestamp) -> (i64, u64) {
-        // A period of 292,000 years or more holds less than one token.
-        let period = i64::try_from(self.period).unwrap_or(i64::MAX);
-        let level = self.level_at(now);
-        (level.div_euclid(period), level.rem_euclid(period).unsigned_abs())
+        let level = i128::from(self.full) - i128::from(self.missing_at(now));
+        let period = i128::from(self.period);
+        let tokens = level.div_euclid(period);
+        let tokens = i64::try_from(tokens).unwrap_or(if tokens < 0 { i64::MIN } else { i64::MAX });
+        (tokens, u64::try_from(level.rem_euclid(period)).unwrap_or(0))
     }
 
     /// Sets the level to what [`Bucket::parts`] told, at most to the burst.
     pub(crate) fn set_parts(&mut self, now: Timestamp, (tokens, fraction): (i64, u64)) {
-        let period = i64::try_from(self.period).unwrap_or(i64::MAX);
-        let fraction = i64::try_from(fraction).unwrap_or(i64::MAX).min(period - 1);
-        self.level = tokens.saturating_mul(period).saturating_add(fraction).min(self.full);
+        let level = i128::from(tokens) * i128::from(self.period) + i128::from(fraction.min(self.period - 1));
+        let missing = (i128::from(self.full) - level).max(0);
+        self.missing = u64::try_from(missing).unwrap_or(u64::MAX);
         self.at = now;
     }
 
@@ -128,24 +137,21 @@ impl Bucket {
         self.refill(now);
         self.amount = amount.max(1);
         self.burst = burst.max(1);
-        self.full = scaled(self.burst, self.period);
-        self.level = self.level.min(self.full);
+        let full = self.burst.saturating_mul(self.period);
+        let before = core::mem::replace(&mut self.full, full);
+        self.missing = self.missing.saturating_add(full.saturating_sub(before));
+        self.missing = self.missing.saturating_sub(before.saturating_sub(full));
     }
 
-    fn level_at(&self, now: Timestamp) -> i64 {
+    fn missing_at(&self, now: Timestamp) -> u64 {
         let elapsed = now.as_micros().saturating_sub(self.at.as_micros());
-        self.level.saturating_add(scaled(elapsed, self.amount)).min(self.full)
+        self.missing.saturating_sub(elapsed.saturating_mul(self.amount))
     }
 
     fn refill(&mut self, now: Timestamp) {
-        self.level = self.level_at(now);
+        self.missing = self.missing_at(now);
         self.at = self.at.max(now);
     }
-}
-
-/// The product, at most `i64::MAX`.
-fn scaled(count: u64, unit: u64) -> i64 {
-    i64::try_from(count.saturating_mul(unit)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -164,8 +170,9 @@ mod tests {
             bucket.give(Timestamp::MAX, u64::MAX);
             assert_eq!(bucket.earliest(Timestamp::MAX, 1), Timestamp::MAX);
             bucket.set_parts(now, (i64::MIN, u64::MAX));
+            assert!(bucket.level(now) <= 0);
             bucket.change(now, 0, 0);
-            assert!(bucket.level(now) < 0);
+            assert!(bucket.earliest(now, u64::MAX) >= now);
         }
     }
 }

@@ -123,6 +123,11 @@ impl Window {
     /// Adds `amount` at `now`.
     pub fn add(&mut self, now: Timestamp, amount: u64) {
         self.advance(now);
+        self.add_here(amount);
+    }
+
+    /// Adds `amount` to the slot of the last look at the window, which is over by now or not.
+    pub(crate) fn add_here(&mut self, amount: u64) {
         let added = amount.min(u64::MAX - self.here);
         self.here += added;
         self.sum += u128::from(added);
@@ -140,9 +145,15 @@ impl Window {
         } else {
             // The slot of `at` stops counting within one slot's width of this.
             let least = at.saturating_add(self.span);
-            let index = self.past.partition_point(|(expiry, _)| *expiry <= least);
+            let of_slot = |entry: &(u64, u64)| entry.0 > least && entry.0 - least <= self.slot;
+            // Where something was taken in every slot since, it is as many from the end as slots went by.
+            let ago = usize::try_from((self.ends - 1 - at) / self.slot).unwrap_or(usize::MAX);
+            let mut index = self.past.len().wrapping_sub(ago);
+            if !self.past.get(index).is_some_and(of_slot) {
+                index = self.past.partition_point(|(expiry, _)| *expiry <= least);
+            }
             match self.past.get_mut(index) {
-                Some((expiry, held)) if *expiry - least <= self.slot => held,
+                Some(entry) if of_slot(entry) => &mut entry.1,
                 _ => return,
             }
         };
@@ -166,6 +177,12 @@ impl Window {
             }
         }
         now.max(Timestamp::from_micros(self.ends.saturating_add(self.span)))
+    }
+
+    /// Until then no slot begins and none stops counting, so what counts changes by adding and removing alone. Holds from
+    /// one look at the window, or change, to the next.
+    pub(crate) const fn still_until(&self) -> Timestamp {
+        Timestamp::from_micros(self.still_until)
     }
 
     /// What would count at the end of a whole span if things went on as since the first that counts, which is taken to be

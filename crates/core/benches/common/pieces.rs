@@ -1,5 +1,6 @@
 //! The pieces, each next to its peers. Every step is one operation on state that has reached its steady course.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -37,6 +38,28 @@ pub fn limiter() -> impl FnMut() {
     let mut step = move || {
         now = now.saturating_add(STEP);
         if let Admission::Granted(permit) = black_box(&mut limiter).acquire(now, black_box(TOKENS)) {
+            limiter.settle(now, permit, Spent::Tokens(black_box(700)));
+        }
+    };
+    for _ in 0..WARM_UP.as_millis() / STEP.as_millis() {
+        step();
+    }
+    step
+}
+
+/// The same, but each attempt is out for two seconds, so that it is settled long after the slot in which it was admitted.
+/// The permits wait in a ring, which costs a few instructions too.
+pub fn limiter_late() -> impl FnMut() {
+    let (mut limiter, mut now) = limiter_at(10 * PER_MINUTE);
+    let mut out = VecDeque::with_capacity(256);
+    let mut step = move || {
+        now = now.saturating_add(STEP);
+        if let Admission::Granted(permit) = black_box(&mut limiter).acquire(now, black_box(TOKENS)) {
+            out.push_back(permit);
+        }
+        if out.len() > 200
+            && let Some(permit) = out.pop_front()
+        {
             limiter.settle(now, permit, Spent::Tokens(black_box(700)));
         }
     };

@@ -187,11 +187,30 @@ impl MinuteQuota {
         let paused = self.paused_until.max(now);
         let Some(limit) = self.limit else { return paused };
         // An attempt larger than a lowered limit still goes out once nothing else counts.
-        let room = limit.saturating_sub(amount.min(limit));
+        let room = limit.saturating_sub(amount);
         // A call larger than what may go out at one moment goes when that much is there, and leaves a debt.
-        let ask = amount.min(burst_of(limit, PEAK_PERMILLE));
+        let ask = self.peak.burst().min(amount);
         let paced = self.pace.earliest(now, ask).max(self.peak.earliest(now, ask));
         paused.max(paced).max(self.window.earliest(now, room))
+    }
+
+    /// How much may be taken before [`MinuteQuota::still_until`] without asking again.
+    pub(super) fn room(&mut self, now: Timestamp) -> u64 {
+        self.recover(now);
+        let counted = self.window.sum(now);
+        match self.limit {
+            _ if self.paused_until > now => 0,
+            None => u64::MAX,
+            Some(limit) => match limit.saturating_sub(counted) {
+                0 => 0,
+                room => room.min(self.pace.room(now)).min(self.peak.room(now)),
+            },
+        }
+    }
+
+    /// When something changes by itself next but the levels, which only rise.
+    pub(super) fn still_until(&self) -> Timestamp {
+        self.still_until.min(self.window.still_until())
     }
 
     pub(super) fn take(&mut self, now: Timestamp, amount: u64) {
@@ -202,6 +221,16 @@ impl MinuteQuota {
         }
         self.pace.take(now, amount);
         self.peak.take(now, amount);
+    }
+
+    /// Takes `amount`, which went out since the last look at [`MinuteQuota::room`], at `now`, which is no later than
+    /// [`MinuteQuota::still_until`] was then.
+    pub(super) fn charge(&mut self, now: Timestamp, amount: u64) {
+        self.window.add_here(amount);
+        if self.limit.is_some() {
+            self.pace.take(now, amount);
+            self.peak.take(now, amount);
+        }
     }
 
     pub(super) fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {

@@ -1,5 +1,7 @@
 //! Admission under one quota pool.
 
+mod allowance;
+mod day;
 mod minute;
 mod state;
 
@@ -7,16 +9,13 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::defaults::DAY_PROBE;
 use crate::outcome::{Quota, Spent};
 use crate::time::Timestamp;
-use crate::window::Window;
 
+use allowance::{Allowance, Amounts};
+use day::DayQuota;
 use minute::MinuteQuota;
 pub use state::LimiterState;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const DAY_SLOT: Duration = Duration::from_secs(15 * 60);
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,15 +114,14 @@ impl Permit {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limiter {
+    /// What may go out before the quotas are looked at again.
+    allowance: Allowance,
+    in_flight: u64,
+    /// The largest number where there is no limit.
+    concurrency: u64,
     requests: MinuteQuota,
     tokens: MinuteQuota,
-    day: Window,
-    tokens_per_day: Option<u64>,
-    day_closed_until: Timestamp,
-    /// When the service last refused for the day, until an attempt sent later was answered: one attempt at a time asks.
-    day_refused_at: Option<Timestamp>,
-    concurrency: Option<u64>,
-    in_flight: u64,
+    day: DayQuota,
 }
 
 impl Limiter {
@@ -131,26 +129,27 @@ impl Limiter {
     #[must_use]
     pub fn new(config: LimiterConfig, now: Timestamp) -> Self {
         Self {
+            allowance: Allowance::default(),
+            in_flight: 0,
+            concurrency: config.concurrency.unwrap_or(u64::MAX),
             requests: MinuteQuota::new(config.requests_per_minute, &config, now),
             tokens: MinuteQuota::new(config.tokens_per_minute, &config, now),
-            day: Window::new(DAY, DAY_SLOT, now),
-            tokens_per_day: config.tokens_per_day,
-            day_closed_until: Timestamp::ZERO,
-            day_refused_at: None,
-            concurrency: config.concurrency,
-            in_flight: 0,
+            day: DayQuota::new(config.tokens_per_day, now),
         }
     }
 
-    /// Other limits from `now` on. What was taken and what was learned stay.
+    /// Other limits from `now` on. What was taken and what was learned stay, but that the tokens of a day are counted only
+    /// while they are limited.
     pub fn reconfigure(&mut self, now: Timestamp, config: LimiterConfig) {
+        self.charge(now);
         self.requests.reconfigure(now, config.requests_per_minute, &config);
         self.tokens.reconfigure(now, config.tokens_per_minute, &config);
-        self.tokens_per_day = config.tokens_per_day;
-        self.concurrency = config.concurrency;
+        self.day.reconfigure(now, config.tokens_per_day);
+        self.concurrency = config.concurrency.unwrap_or(u64::MAX);
     }
 
     /// Asks for one request of `tokens` tokens and reserves it if it is granted.
+    #[inline]
     pub fn acquire(&mut self, now: Timestamp, tokens: u64) -> Admission {
         match self.check(now, tokens) {
             Ok(()) => Admission::Granted(self.reserve(now, tokens)),
@@ -162,60 +161,117 @@ impl Limiter {
     ///
     /// # Errors
     /// Any answer but [`Admission::Granted`].
+    #[inline]
     pub fn check(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
-        if let Some(limit) = [self.tokens.declared, self.tokens_per_day].into_iter().flatten().min()
-            && tokens > limit
-        {
-            return Err(Admission::Never(limit));
+        if self.allowance.covers(now, tokens) && self.in_flight < self.concurrency {
+            return Ok(());
         }
-        if self.concurrency.is_some_and(|limit| self.in_flight >= limit) {
+        self.look(now, tokens)
+    }
+
+    /// The answer from the quotas themselves; where it is yes, also how much more may go out without asking them.
+    #[inline(never)]
+    fn look(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
+        if self.in_flight < self.concurrency {
+            self.charge(now);
+            let requests = self.requests.room(now);
+            let room = if requests > 0 { self.tokens.room(now).min(self.day.room(now)) } else { 0 };
+            if requests > 0 && tokens <= room {
+                let given = Amounts { requests, tokens: room };
+                let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
+                self.allowance = Allowance::new(now, until, given);
+                return Ok(());
+            }
+        }
+        self.earliest(now, tokens)
+    }
+
+    /// The exact answer, for what there is no room for or what leaves a debt.
+    fn earliest(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
+        let largest = self.tokens.declared.unwrap_or(u64::MAX).min(self.day.limit().unwrap_or(u64::MAX));
+        if tokens > largest {
+            return Err(Admission::Never(largest));
+        }
+        if self.in_flight >= self.concurrency {
             return Err(Admission::Busy);
         }
-        let day = match self.tokens_per_day {
-            Some(limit) => self.day.earliest(now, limit - tokens),
-            None => now,
-        };
-        let answers = [
-            (self.requests.earliest(now, 1), Quota::Requests),
-            (self.tokens.earliest(now, tokens), Quota::Tokens),
-            (day.max(self.day_closed_until), Quota::Day),
-        ];
-        let (at, quota) = answers.into_iter().max_by_key(|(at, _)| *at).unwrap_or((now, Quota::Unknown));
+        let (mut at, mut quota) = (self.requests.earliest(now, 1), Quota::Requests);
+        for (other, of) in
+            [(self.tokens.earliest(now, tokens), Quota::Tokens), (self.day.earliest(now, tokens), Quota::Day)]
+        {
+            if other >= at {
+                (at, quota) = (other, of);
+            }
+        }
         if at > now { Err(Admission::NotBefore(at, quota)) } else { Ok(()) }
     }
 
     /// Takes one request of `tokens` tokens without asking.
+    #[inline]
     pub fn reserve(&mut self, now: Timestamp, tokens: u64) -> Permit {
-        self.requests.take(now, 1);
-        self.tokens.take(now, tokens);
-        self.day.add(now, tokens);
         self.in_flight += 1;
-        if self.day_refused_at.is_some() {
-            // This one asks whether the day has turned; the others wait for its answer.
-            self.day_closed_until = now.saturating_add(DAY_PROBE);
+        if self.allowance.covers(now, tokens) {
+            self.allowance.take(tokens);
+        } else {
+            self.take(now, 1, tokens);
+            self.day.sent(now);
         }
         Permit { at: now, tokens }
     }
 
     /// Settles a permit at what was spent. More than was reserved becomes a debt that later attempts wait for.
+    #[inline]
     pub fn settle(&mut self, now: Timestamp, permit: Permit, spent: Spent) {
         let Permit { at, tokens: reserved } = permit;
         self.in_flight = self.in_flight.saturating_sub(1);
-        let used = match spent {
-            Spent::Tokens(used) => used,
-            Spent::Unknown => reserved,
-            Spent::Nothing => 0,
-            Spent::NeverSent => {
-                self.requests.give_back(now, at, 1);
-                0
-            }
+        let (requests, used) = match spent {
+            Spent::Tokens(used) => (0, used),
+            Spent::Unknown => (0, reserved),
+            Spent::Nothing => (0, 0),
+            Spent::NeverSent => (1, 0),
         };
-        if used < reserved {
-            self.tokens.give_back(now, at, reserved - used);
-            self.day.remove(now, at, reserved - used);
-        } else if used > reserved {
-            self.tokens.take(now, used - reserved);
-            self.day.add(now, used - reserved);
+        if used < reserved || requests > 0 {
+            let back = Amounts { requests, tokens: reserved - used };
+            if !self.allowance.give_back(now, at, back) {
+                self.give_back(now, at, back);
+            }
+        } else if used > reserved && !self.allowance.take_tokens(now, used - reserved) {
+            self.take(now, 0, used - reserved);
+        }
+    }
+
+    #[inline(never)]
+    fn take(&mut self, now: Timestamp, requests: u64, tokens: u64) {
+        self.charge(now);
+        self.requests.take(now, requests);
+        self.tokens.take(now, tokens);
+        self.day.take(now, tokens);
+    }
+
+    #[inline(never)]
+    fn give_back(&mut self, now: Timestamp, at: Timestamp, back: Amounts) {
+        self.post(now);
+        if back.requests > 0 {
+            self.requests.give_back(now, at, back.requests);
+        }
+        if back.tokens > 0 {
+            self.tokens.give_back(now, at, back.tokens);
+            self.day.give_back(now, at, back.tokens);
+        }
+    }
+
+    /// Charges the quotas with what went out of the allowance, and ends it.
+    fn charge(&mut self, now: Timestamp) {
+        self.post(now);
+        self.allowance.end();
+    }
+
+    /// Charges the quotas with what went out of the allowance, which goes on if its time is not over.
+    fn post(&mut self, now: Timestamp) {
+        if let Some((at, out)) = self.allowance.post(now) {
+            self.requests.charge(at, out.requests);
+            self.tokens.charge(at, out.tokens);
+            self.day.charge(out.tokens);
         }
     }
 
@@ -224,14 +280,12 @@ impl Limiter {
     pub fn accepted(&mut self, at: Timestamp) {
         self.requests.accepted();
         self.tokens.accepted();
-        if self.day_refused_at.is_some_and(|refused| at > refused) {
-            self.day_refused_at = None;
-            self.day_closed_until = Timestamp::ZERO;
-        }
+        self.day.accepted(at);
     }
 
     /// The service itself said when to come back: nothing is admitted until then.
     pub fn pause(&mut self, until: Timestamp) {
+        self.allowance.withhold();
         self.requests.pause(until);
     }
 
@@ -240,12 +294,12 @@ impl Limiter {
     ///
     /// A refusal that names no quota is held against whichever of the two minute quotas is nearer to its limit.
     pub fn refused(&mut self, now: Timestamp, at: Timestamp, tokens: u64, quota: Quota) -> Option<(Quota, u64)> {
+        self.charge(now);
         match quota {
             Quota::Requests => self.requests.refused(now, at, 1, 1).map(|limit| (quota, limit)),
             Quota::Tokens => self.tokens.refused(now, at, tokens, tokens).map(|limit| (quota, limit)),
             Quota::Day => {
-                self.day_closed_until = self.day_closed_until.max(now.saturating_add(DAY_PROBE));
-                self.day_refused_at = Some(now);
+                self.day.refused(now);
                 None
             }
             Quota::Unknown => {
@@ -261,10 +315,11 @@ impl Limiter {
 
     /// How much of a limit in force is used at `now`, in thousandths; 0 where there is none.
     pub fn use_permille(&mut self, now: Timestamp, quota: Quota) -> u64 {
+        self.post(now);
         let (used, limit) = match quota {
             Quota::Requests => (self.requests.window.sum(now), self.requests.limit),
             Quota::Tokens => (self.tokens.window.sum(now), self.tokens.limit),
-            Quota::Day => (self.day.sum(now), self.tokens_per_day),
+            Quota::Day => (self.day.sum(now), self.day.limit()),
             Quota::Unknown => return 0,
         };
         limit.map_or(0, |limit| used.saturating_mul(1_000) / limit.max(1))
@@ -276,7 +331,7 @@ impl Limiter {
         match quota {
             Quota::Requests => self.requests.limit,
             Quota::Tokens => self.tokens.limit,
-            Quota::Day => self.tokens_per_day,
+            Quota::Day => self.day.limit(),
             Quota::Unknown => None,
         }
     }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::minute::MinuteQuota;
-use super::{DAY, Limiter, LimiterConfig};
+use super::{Limiter, LimiterConfig};
 use crate::time::{Timestamp, micros};
 
 /// No process sleeps longer: about 70,000 years.
@@ -118,13 +118,15 @@ impl Limiter {
     /// Everything learned and counted up to `now`, for [`Limiter::restored`].
     #[must_use]
     pub fn save(&mut self, now: Timestamp) -> LimiterState {
+        self.charge(now);
+        let (day_taken, day_closed_us, day_refused_us) = self.day.save(now);
         LimiterState {
             margin_us: self.requests.margin(),
             requests: self.requests.save(now),
             tokens: self.tokens.save(now),
-            day_taken: self.day.entries(now),
-            day_closed_us: micros(self.day_closed_until.saturating_since(now)),
-            day_refused_us: self.day_refused_at.map(|at| micros(now.saturating_since(at))),
+            day_taken,
+            day_closed_us,
+            day_refused_us,
         }
     }
 
@@ -142,11 +144,7 @@ impl Limiter {
         let mut limiter = Self::new(config, now);
         limiter.requests = MinuteQuota::restored(&saved_with, &state.requests, now, asleep);
         limiter.tokens = MinuteQuota::restored(&saved_with, &state.tokens, now, asleep);
-        limiter.day.restore(now, asleep, &state.day_taken);
-        let closed = state.day_closed_us.min(micros(DAY)).saturating_sub(asleep);
-        limiter.day_closed_until = now.saturating_add(Duration::from_micros(closed));
-        limiter.day_refused_at =
-            state.day_refused_us.map(|ago| now.saturating_sub(Duration::from_micros(ago.saturating_add(asleep))));
+        limiter.day.restore(now, asleep, (&state.day_taken, state.day_closed_us, state.day_refused_us));
         limiter.reconfigure(now, config);
         limiter
     }

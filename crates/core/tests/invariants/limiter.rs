@@ -171,6 +171,39 @@ proptest! {
         }
     }
 
+    /// An allowance admits nothing that a look at the quotas would not, and holds nothing back for longer than its time.
+    #[test]
+    fn an_allowance_decides_as_the_quotas_do(
+        config in configs(),
+        asks in vec((prop_oneof![4 => 0_u64..30_000, 1 => 0_u64..3_000_000], 0_u64..300, 0_u64..400, 0_usize..12), 1..200),
+    ) {
+        let mut now = at(0);
+        let (mut quick, mut exact) = (Limiter::new(config, now), Limiter::new(config, now));
+        let mut out: std::collections::VecDeque<(Permit, Permit)> = std::collections::VecDeque::new();
+        for (later, tokens, used, delay) in asks {
+            now = now.saturating_add(Duration::from_micros(later));
+            while out.len() > delay {
+                let (one, other) = out.pop_front().expect("more than none");
+                exact.pause(at(0)); // ends any allowance
+                quick.settle(now, one, Spent::Tokens(used));
+                exact.settle(now, other, Spent::Tokens(used));
+            }
+            exact.pause(at(0));
+            match (quick.check(now, tokens), exact.check(now, tokens)) {
+                (Ok(()), Ok(())) => out.push_back((quick.reserve(now, tokens), exact.reserve(now, tokens))),
+                (Ok(()), Err(answer)) => prop_assert!(false, "let through, but {:?}", answer),
+                (Err(Admission::NotBefore(late, _)), Err(Admission::NotBefore(early, _))) => prop_assert!(late >= early),
+                (Err(Admission::NotBefore(late, _)), Ok(())) => {
+                    prop_assert!(late <= now.saturating_add(Duration::from_millis(100)), "held back until {:?}", late);
+                }
+                (one, other) => prop_assert_eq!(one, other),
+            }
+            for quota in [Quota::Requests, Quota::Tokens, Quota::Day] {
+                prop_assert_eq!(quick.use_permille(now, quota), exact.use_permille(now, quota), "{:?}", quota);
+            }
+        }
+    }
+
     /// However long it slept, wherever its time begins then, and whatever was in flight: no minute holds more than the quota.
     #[test]
     fn no_minute_around_a_restart_exceeds_the_quota(
