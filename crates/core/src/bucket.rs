@@ -97,9 +97,9 @@ impl Bucket {
         self.parts(now).0
     }
 
-    /// Whole tokens that can be taken at `now`, and later too if nothing else is taken.
-    pub(crate) fn room(&self, now: Timestamp) -> u64 {
-        self.full.saturating_sub(self.missing_at(now)) / self.period
+    /// Whole tokens that can be taken at `now`, and later too if nothing else is taken; `None` where a debt is being paid.
+    pub(crate) fn room(&self, now: Timestamp) -> Option<u64> {
+        Some(self.full.checked_sub(self.missing_at(now))? / self.period)
     }
 
     /// Whether there is as much as there can be.

@@ -52,12 +52,15 @@ impl DayQuota {
         }
     }
 
-    /// How much may be taken before [`DayQuota::still_until`] without asking again.
-    pub(super) fn room(&mut self, now: Timestamp) -> u64 {
+    /// How much may be taken before [`DayQuota::still_until`] without asking again; `None` where nothing may.
+    pub(super) fn room(&mut self, now: Timestamp) -> Option<u64> {
         if self.refused_at.is_some() || self.closed_until > now {
-            return 0;
+            return None;
         }
-        self.limited.as_mut().map_or(u64::MAX, |(limit, window)| limit.saturating_sub(window.sum(now)))
+        match &mut self.limited {
+            Some((limit, window)) => limit.checked_sub(window.sum(now)),
+            None => Some(u64::MAX),
+        }
     }
 
     pub(super) fn still_until(&self) -> Timestamp {

@@ -194,17 +194,20 @@ impl MinuteQuota {
         paused.max(paced).max(self.window.earliest(now, room))
     }
 
-    /// How much may be taken before [`MinuteQuota::still_until`] without asking again.
-    pub(super) fn room(&mut self, now: Timestamp) -> u64 {
+    /// How much may be taken before [`MinuteQuota::still_until`] without asking again; `None` where nothing may, not even
+    /// an attempt that takes nothing, while it is paused or pays a debt.
+    pub(super) fn room(&mut self, now: Timestamp) -> Option<u64> {
         self.recover(now);
         let counted = self.window.sum(now);
+        if self.paused_until > now {
+            return None;
+        }
         match self.limit {
-            _ if self.paused_until > now => 0,
-            None => u64::MAX,
-            Some(limit) => match limit.saturating_sub(counted) {
-                0 => 0,
-                room => room.min(self.pace.room(now)).min(self.peak.room(now)),
-            },
+            None => Some(u64::MAX),
+            Some(limit) => {
+                let room = limit.checked_sub(counted)?;
+                Some(room.min(self.pace.room(now)?).min(self.peak.room(now)?))
+            }
         }
     }
 

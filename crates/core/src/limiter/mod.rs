@@ -174,16 +174,22 @@ impl Limiter {
     fn look(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
         if self.in_flight < self.concurrency {
             self.charge(now);
-            let requests = self.requests.room(now);
-            let room = if requests > 0 { self.tokens.room(now).min(self.day.room(now)) } else { 0 };
-            if requests > 0 && tokens <= room {
-                let given = Amounts { requests, tokens: room };
+            if let Some(given) = self.room(now)
+                && tokens <= given.tokens
+            {
                 let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
                 self.allowance = Allowance::new(now, until, given);
                 return Ok(());
             }
         }
         self.earliest(now, tokens)
+    }
+
+    /// What there is room for, at least one request.
+    fn room(&mut self, now: Timestamp) -> Option<Amounts> {
+        let requests = self.requests.room(now).filter(|requests| *requests > 0)?;
+        let tokens = self.tokens.room(now)?;
+        Some(Amounts { requests, tokens: tokens.min(self.day.room(now)?) })
     }
 
     /// The exact answer, for what there is no room for or what leaves a debt.
