@@ -14,8 +14,13 @@ use crate::window::Window;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SLOT: Duration = Duration::from_millis(100);
-/// A lowered limit is raised so often, however often anyone asks.
+/// How often a lowered limit is raised at most, and at least, however often anyone asks.
 const RAISE_STEP: Duration = Duration::from_secs(1);
+const LONGEST_STEP: Duration = Duration::from_secs(1_000 / RECOVERY_PERMILLE_PER_SECOND);
+/// A small limit is left as it is for longer, since one request is much of it: for as many attempts like the one refused.
+const REST_ATTEMPTS: u64 = 20;
+/// But no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(1_200);
 /// A pause that is told to be longer than this is taken to be an error.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A learned limit that has grown to this holds nothing back any more.
@@ -145,8 +150,8 @@ impl MinuteQuota {
         let after = |micros: u64, most: Duration| saved.saturating_add(Duration::from_micros(micros).min(most));
 
         let mut quota = Self::new(state.declared, config, saved);
-        quota.rest = Duration::from_micros(state.rest_us).clamp(LIMIT_REST.0, LIMIT_REST.1);
-        quota.raise_at = after(state.raise_us, LIMIT_REST.1 + RAISE_STEP);
+        quota.rest = Duration::from_micros(state.rest_us).clamp(LIMIT_REST.0, LONGEST_REST);
+        quota.raise_at = after(state.raise_us, LONGEST_REST + LONGEST_STEP);
         if state.credit_permille > 0 {
             quota.credit_permille = state.credit_permille.min(config.burst_permille);
         }
@@ -272,9 +277,11 @@ impl MinuteQuota {
         }
         self.strain = 0;
         // Refused again soon after it was tried upwards: it is tried less often.
-        let soon = now < self.raise_at.saturating_add(LIMIT_REST.1 - RAISE_STEP);
-        self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(LIMIT_REST.1) } else { LIMIT_REST.0 };
-        self.raise_at = now.saturating_add(self.rest + RAISE_STEP);
+        let step = raise_step(self.declared.unwrap_or(pace));
+        let longest = Duration::from_micros(refill.saturating_mul(REST_ATTEMPTS)).clamp(LIMIT_REST.1, LONGEST_REST);
+        let soon = now < self.raise_at.saturating_sub(step).saturating_add(longest);
+        self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(longest) } else { LIMIT_REST.0 };
+        self.raise_at = now.saturating_add(self.rest + step);
         let lowest = self.declared.map_or(floor, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(floor);
         // Where nothing was declared, what went out so far shows the rate that was too much.
         let current = self.limit.unwrap_or_else(|| self.window.projected(now));
@@ -323,7 +330,7 @@ impl MinuteQuota {
             let reference = self.declared.unwrap_or(limit);
             let raised = limit.saturating_add(permille(reference, RECOVERY_PERMILLE_PER_SECOND).max(1));
             self.set_limit(self.raise_at, self.declared.map_or(raised, |declared| raised.min(declared)));
-            self.raise_at = self.raise_at.saturating_add(RAISE_STEP);
+            self.raise_at = self.raise_at.saturating_add(raise_step(self.declared.unwrap_or(raised)));
         }
         let credit_grows = self.credit_permille < self.burst_permille;
         let limit_grows = self.limit.is_some_and(|limit| limit < self.highest());
@@ -341,6 +348,12 @@ impl MinuteQuota {
         self.pace.change(now, limit, burst_of(limit, self.credit_permille));
         self.peak.change(now, limit.saturating_mul(PEAK_FACTOR), burst_of(limit, PEAK_PERMILLE));
     }
+}
+
+/// How often a limit is raised, by [`RECOVERY_PERMILLE_PER_SECOND`] of it or by one: so that a small one grows no faster.
+fn raise_step(reference: u64) -> Duration {
+    let one = micros(RAISE_STEP) * 1_000 / RECOVERY_PERMILLE_PER_SECOND;
+    Duration::from_micros(one / reference.max(1)).max(RAISE_STEP)
 }
 
 /// Full buckets: the one for the pace and the one for the peak.

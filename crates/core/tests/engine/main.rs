@@ -7,6 +7,7 @@ mod explain;
 mod failures;
 mod fairness;
 mod hedging;
+mod learning;
 mod life;
 mod misuse;
 mod output;

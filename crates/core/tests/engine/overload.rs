@@ -206,7 +206,8 @@ fn a_probe_that_says_nothing_frees_its_place() {
 
 #[test]
 fn throttling_does_not_open_a_breaker() {
-    let mut desk = Desk::new(&quick_breaker(pair(&json!({}), &json!({}))));
+    let pool = json!({"requests_per_minute": 6_000});
+    let mut desk = Desk::new(&quick_breaker(pair(&pool, &pool)));
     for id in 0..20 {
         desk.submit(id, 10);
         let sent = desk.last_sent();
