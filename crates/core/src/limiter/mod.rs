@@ -94,8 +94,25 @@ impl Permit {
 ///
 /// Each minute quota is kept twice. A [`Bucket`] paces what goes out, so that a service which refills continuously is
 /// never ahead of us by more than the burst; a [`Window`] over a little more than a minute holds the sum, so that a
-/// service which counts by the clock, at whatever phase, never sees more than the quota in one of its minutes. The
-/// price is `(margin + 0.1 s) / 60 s` of the quota: 1.2 % by default.
+/// service which counts by the clock, at whatever phase, never sees more than the quota in one of its minutes.
+///
+/// # What that costs
+///
+/// A pool that is always waited for gets the quota of a minute every `60 s + margin + 0.1 s`: with the default margin of
+/// 0.6 s, 0.7 of every 60.7 seconds, or 1.2 % of the quota, go unused. The share is the same under each law:
+///
+/// - a sliding minute: the margin is what the way to the service may shift, and 0.1 s is the width of a slot;
+/// - continuous refill: the pace is slower than the refill by as much;
+/// - fixed minutes: their phase is not known here, so every minute that there might be is kept within the quota.
+///
+/// A pool that nobody waits for loses nothing, and what goes unused in a short gap between calls can be made up for
+/// ([`LimiterConfig::burst_permille`]).
+///
+/// # What an attempt costs
+///
+/// While a pool is far from its limits most questions are answered without looking at buckets and windows: one look
+/// tells how much may go out until the tenth of a second ends. A full bucket may then count as filled up to a tenth of a
+/// second later than it was; nothing is ever admitted that a look would not have admitted.
 ///
 /// ```
 /// use sluicegate::{Admission, Limiter, LimiterConfig, Quota, Spent, Timestamp};

@@ -315,3 +315,27 @@ fn a_lowered_limit_rises_again_while_the_process_sleeps() {
     assert_eq!(limit(0), Some(93));
     assert_eq!(limit(3_600), Some(100));
 }
+
+#[test]
+fn the_safety_costs_less_than_two_per_cent_of_the_quota() {
+    const HOUR: u64 = 60 * MINUTE;
+    for (requests, tokens, each) in [(300, 60_000_000, 1_000), (6, 60_000_000, 1_000), (6_000, 450_000, 1_500)] {
+        let config = LimiterConfig {
+            requests_per_minute: Some(requests),
+            tokens_per_minute: Some(tokens),
+            ..LimiterConfig::unlimited()
+        };
+        let (mut limiter, mut now, mut sent) = (Limiter::new(config, at(0)), at(0), 0);
+        while now < at(HOUR) {
+            match limiter.acquire(now, each) {
+                Admission::Granted(_) => sent += 1,
+                Admission::NotBefore(later, _) => now = later,
+                other => panic!("{other:?}"),
+            }
+        }
+        let quota = 60 * requests.min(tokens / each);
+        let used = sent * 10_000 / quota;
+        println!("{sent} of {quota}: {used} ten-thousandths of the quota used");
+        assert!((9_850..=10_000).contains(&used), "{used} ten-thousandths of the quota used");
+    }
+}
