@@ -28,6 +28,12 @@
 //! # }
 //! ```
 
+mod clock;
 mod gate;
+mod request;
+mod run;
+mod ticket;
 
-pub use gate::{Attempt, Ended, Gate, GateBuilder, Observer, Request, Ticket, Turn};
+pub use gate::{Gate, GateBuilder, Observer};
+pub use request::{Attempt, Ended, Request, Turn};
+pub use ticket::Ticket;

@@ -11,7 +11,7 @@ use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
 use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, TenantId};
-use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request, Ticket};
+use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request};
 
 use super::capture::{Capture, Exchange, exchanging};
 use super::failure::Failed;
@@ -169,7 +169,7 @@ impl std::fmt::Debug for Client {
 
 /// A call before its submission: which model, how much, by when.
 pub(super) struct Plan {
-    request: Request,
+    pub(super) request: Request,
     model: BedrockModel,
     shape: RequestShape,
 }
@@ -235,10 +235,6 @@ impl Client {
             request = request.within(deadline);
         }
         Ok(Plan { request, model, shape })
-    }
-
-    pub(super) fn submit(&self, plan: &Plan) -> Ticket {
-        self.inner.gate.submit(plan.request)
     }
 
     /// The report on an answer with this usage, from which the estimate of the next call's size learns.

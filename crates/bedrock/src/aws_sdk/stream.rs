@@ -10,7 +10,7 @@ use aws_sdk_bedrockruntime::types::error::{ConverseStreamOutputError, ResponseSt
 use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, PerformanceConfigLatency, ResponseStream, ServiceTierType};
 use aws_smithy_types::event_stream::RawMessage;
 use serde_json::Value;
-use sluicegate::{Outcome, OutcomeClass};
+use sluicegate::{AttemptId, Outcome, OutcomeClass};
 use sluicegate_driver::{Ticket, Turn};
 
 use super::client::{Client, Plan, sdk_error};
@@ -125,7 +125,7 @@ pub struct EventStream<T, E> {
     client: Client,
     plan: Plan,
     /// `None` once the call is settled.
-    ticket: Option<Ticket>,
+    ticket: Option<(Ticket, AttemptId)>,
     receiver: EventReceiver<T, E>,
     /// Events that came before the first that carries something.
     held: VecDeque<T>,
@@ -150,9 +150,9 @@ impl<T, E> EventStream<T, E> {
     }
 
     fn settle(&mut self, outcome: impl FnOnce(&Self) -> Outcome) {
-        if let Some(mut ticket) = self.ticket.take() {
+        if let Some((mut ticket, attempt)) = self.ticket.take() {
             let outcome = outcome(self);
-            ticket.report(outcome);
+            ticket.report(attempt, outcome);
         }
     }
 
@@ -240,11 +240,16 @@ impl Client {
         F: std::error::Error + ProvideErrorMetadata + 'static,
         O: Future<Output = Result<(H, EventReceiver<T, E>), SdkError<F, HttpResponse>>>,
     {
-        let mut ticket = self.submit(&plan);
+        // A stream is handed out as it comes, so there is no choosing between two.
+        let mut ticket = self.gate().submit(plan.request.lone());
         let mut last: Option<OpenError<F, E>> = None;
         loop {
             let attempt = match ticket.turn().await {
-                Turn::Send(attempt) => attempt,
+                Turn::Send(attempt) | Turn::Hedge(attempt) => attempt,
+                Turn::Abort(attempt) => {
+                    ticket.report(attempt, Outcome::of(OutcomeClass::Cancelled));
+                    continue;
+                }
                 Turn::End(reason) => {
                     let last = last.map(|error| match error {
                         OpenError::Request(error) => error,
@@ -260,7 +265,7 @@ impl Client {
             let (head, mut receiver) = match send(client.clone(), endpoint.target.clone()).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    ticket.report(Failed::of(&error).outcome);
+                    ticket.report(attempt.id, Failed::of(&error).outcome);
                     last = Some(OpenError::Request(error));
                     continue;
                 }
@@ -270,7 +275,7 @@ impl Client {
                     let mut stream = EventStream {
                         client: self.clone(),
                         plan,
-                        ticket: Some(ticket),
+                        ticket: Some((ticket, attempt.id)),
                         receiver,
                         held,
                         usage: None,
@@ -280,10 +285,10 @@ impl Client {
                     return Ok((head, stream));
                 }
                 Err(Some(error)) => {
-                    ticket.report(failed::<T, E>(&error, false).outcome);
+                    ticket.report(attempt.id, failed::<T, E>(&error, false).outcome);
                     last = Some(OpenError::Stream(error));
                 }
-                Err(None) => ticket.report(Outcome::of(OutcomeClass::StreamBroken)),
+                Err(None) => ticket.report(attempt.id, Outcome::of(OutcomeClass::StreamBroken)),
             }
         }
     }
