@@ -5,32 +5,17 @@ use core::time::Duration;
 use super::explain::Standing;
 use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
 use super::route::{Route, nowhere, sooner};
+use super::start::Start;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
-use crate::defaults::{MOST_TOKENS, PASSING_LOOKED_AT};
-use crate::limiter::Admission;
+use crate::defaults::PASSING_LOOKED_AT;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::random::Rng;
 use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u128 = 60_000_000;
-
-/// Whether and when an endpoint can start a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    Now,
-    /// Not before this time: a quota of a pool, or `None` for the breaker.
-    At(Timestamp, Option<Quota>),
-    /// When an attempt that is out has ended.
-    AfterAReport,
-    /// It was found unable to serve the model, and is left out until this time.
-    Unusable(Timestamp),
-    Never {
-        limit: u64,
-    },
-}
 
 impl Engine {
     pub(super) fn submit(&mut self, now: Timestamp, mut call: Call) {
@@ -60,10 +45,15 @@ impl Engine {
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
     /// longer than its deadline leaves. Where another call gives way to it in a full queue, which.
     fn admit(&mut self, now: Timestamp, call: &Call) -> Result<Option<CallId>, (Refusal, Option<Timestamp>)> {
+        let full = self.waiting() >= self.policy.queue().capacity;
+        let target = self.policy.queue().target_wait;
+        if !full && call.deadline.is_none() && target.is_none() {
+            return self.some_start(now, call).map(|()| None);
+        }
         let earliest = self.earliest_start(now, call)?;
         let drain = self.drain_time(call);
         let mut other = None;
-        if self.waiting() >= self.policy.queue().capacity {
+        if full {
             let weight = self.policy.weight(call.tenant);
             other = self.calls.holders.gives_way(&self.calls.states, call.tenant, weight);
             if other.is_none() {
@@ -71,7 +61,6 @@ impl Engine {
             }
         }
         let start = earliest.max(now.saturating_add(drain));
-        let target = self.policy.queue().target_wait;
         if target.is_some_and(|target| start > now.saturating_add(target)) {
             return Err((Refusal::TargetWait, Some(start)));
         }
@@ -89,6 +78,17 @@ impl Engine {
             Err((_, retry_at)) => retry_at,
         };
         self.end(now, id, EndReason::Refused { why: Refusal::QueueFull, retry_at });
+    }
+
+    /// Whether an endpoint can start the call at some time, whenever that is, or why none can.
+    fn some_start(&mut self, now: Timestamp, call: &Call) -> Result<(), (Refusal, Option<Timestamp>)> {
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
+            if !matches!(self.start(now, endpoint, call.tokens), Start::Unusable(_) | Start::Never { .. }) {
+                return Ok(());
+            }
+        }
+        self.earliest_start(now, call).map(|_| ())
     }
 
     /// When an endpoint could start the call if no other call were waiting, or why none ever could.
@@ -300,50 +300,6 @@ impl Engine {
         Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), id))
     }
 
-    /// When `endpoint` could start a call of `tokens` tokens.
-    pub(super) fn start(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> Start {
-        if tokens > MOST_TOKENS {
-            return Start::Never { limit: MOST_TOKENS };
-        }
-        let index = usize::from(endpoint.0);
-        let state = &self.endpoints[index];
-        if state.unusable_until > now {
-            return Start::Unusable(state.unusable_until);
-        }
-        let mut latest = match state.breaker.check(now) {
-            BreakerVerdict::Pass | BreakerVerdict::Probe => Start::Now,
-            BreakerVerdict::OpenUntil(Timestamp::MAX) => return Start::Unusable(Timestamp::MAX),
-            BreakerVerdict::OpenUntil(at) => Start::At(at, None),
-            BreakerVerdict::ProbesOut => Start::AfterAReport,
-        };
-        if !state.concurrency.admits(now) {
-            latest = match (state.concurrency.grows_at(now), latest) {
-                (Some(grows), Start::Now) => Start::At(grows, None),
-                (Some(grows), Start::At(at, _)) => Start::At(at.max(grows), None),
-                (_, later) => later,
-            };
-        }
-        let mut never: Option<u64> = None;
-        for pool in &self.policy.endpoints()[index].pools {
-            if self.held[usize::from(pool.0)] {
-                latest = Start::AfterAReport;
-            }
-            match self.pools[usize::from(pool.0)].check(now, tokens) {
-                Ok(()) | Err(Admission::Granted(_)) => {}
-                Err(Admission::Never(limit)) => never = Some(never.map_or(limit, |least| least.min(limit))),
-                Err(Admission::Busy) => latest = Start::AfterAReport,
-                Err(Admission::NotBefore(at, quota)) => {
-                    latest = match latest {
-                        Start::Now => Start::At(at, Some(quota)),
-                        Start::At(other, _) if at > other => Start::At(at, Some(quota)),
-                        other => other,
-                    }
-                }
-            }
-        }
-        never.map_or(latest, |limit| Start::Never { limit })
-    }
-
     fn send(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId) {
         self.unqueue(id);
         self.calls.release(id);
@@ -367,6 +323,7 @@ impl Engine {
         }
         let probe = self.endpoints[index].breaker.acquire(now) == BreakerVerdict::Probe;
         self.endpoints[index].concurrency.start();
+        self.changed(endpoint);
         let expires = now.saturating_add(self.policy.queue().lease);
         let hedge_at = if twin.is_none() { self.hedge_at(now, id, endpoint) } else { None };
         self.attempts.insert(AttemptState {

@@ -6,8 +6,8 @@ use core::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::dispatch::Start;
 use super::io::{AttemptId, Call, CallId, EndReason};
+use super::start::Start;
 use super::{CallPhase, Engine};
 use crate::outcome::{OutcomeClass, Quota};
 use crate::policy::EndpointId;

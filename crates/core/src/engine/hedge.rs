@@ -1,8 +1,8 @@
 //! A second attempt beside one that takes long: when, where, and which of the two is given up.
 
 use super::Engine;
-use super::dispatch::Start;
 use super::io::{AttemptId, CallId, Decision};
+use super::start::Start;
 use crate::breaker::BreakerVerdict;
 use crate::budget::RetryKind;
 use crate::defaults::{HEDGE_MINIMUM_ANSWERS, HEDGES_SAVED};

@@ -16,6 +16,7 @@ mod report;
 mod route;
 mod snapshot;
 mod stacked;
+mod start;
 mod store;
 mod tree;
 
@@ -36,6 +37,7 @@ use queue::Queue;
 use route::Candidates;
 pub use snapshot::{Snapshot, SnapshotError};
 use stacked::Failures;
+use start::Answers;
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::RetryBudget;
@@ -54,6 +56,9 @@ struct EndpointState {
     concurrency: AdaptiveConcurrency,
     service_times: ServiceTimes,
     unusable_until: Timestamp,
+    /// How often something happened here that may change when a call can start.
+    changes: u64,
+    answers: Answers,
 }
 
 #[derive(Debug)]
@@ -73,6 +78,8 @@ struct ModelState {
 pub struct Engine {
     policy: Policy,
     pools: Vec<Limiter>,
+    /// How often something happened to each pool.
+    pool_changes: Vec<u64>,
     endpoints: Vec<EndpointState>,
     models: Vec<ModelState>,
     budget: RetryBudget,
@@ -128,6 +135,7 @@ impl Engine {
             decisions: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
+            pool_changes: alloc::vec![0; policy.pools().len()],
             held: alloc::vec![false; policy.pools().len()],
             policy,
             ready: Vec::new(),
@@ -183,16 +191,21 @@ impl Engine {
         if !self.decisions.is_empty() {
             return Some(Wakeup { at: self.now, reason: WakeReason::Undrained });
         }
-        [
+        let mut next: Option<Wakeup> = None;
+        for (at, reason) in [
             (self.next_start, WakeReason::Start),
             (self.calls.next_delayed(), WakeReason::Retry),
             (self.calls.next_too_late(), WakeReason::Deadline),
             (self.attempts.next_hedge(), WakeReason::Hedge),
             (self.attempts.next_expiry(), WakeReason::Lease),
-        ]
-        .into_iter()
-        .filter_map(|(at, reason)| at.map(|at| Wakeup { at, reason }))
-        .min()
+        ] {
+            if let Some(at) = at
+                && next.is_none_or(|next| at < next.at)
+            {
+                next = Some(Wakeup { at, reason });
+            }
+        }
+        next
     }
 
     /// Calls that wait: for room, or for a retry to be due.
@@ -266,6 +279,8 @@ impl EndpointState {
             concurrency: AdaptiveConcurrency::new(),
             service_times: ServiceTimes::new(),
             unusable_until: Timestamp::ZERO,
+            changes: 0,
+            answers: Answers::NONE,
         }
     }
 }

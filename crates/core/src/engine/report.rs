@@ -41,7 +41,7 @@ impl Engine {
         let moved = self.moved.remove(&id);
         for index in 0.. {
             let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
-            let limiter = &mut self.pools[usize::from(pool.0)];
+            let limiter = self.pool_to_change(pool);
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
                 OutcomeClass::Throttled(quota) => {
@@ -58,6 +58,7 @@ impl Engine {
             }
         }
         self.teach(now, &attempt, outcome, took, rng);
+        self.changed(endpoint);
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -270,8 +271,9 @@ impl Engine {
             for index in 0.. {
                 let Some(pool) = self.reserved_in(moved.as_deref(), attempt.endpoint, index) else { break };
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };
-                self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
+                self.pool_to_change(pool).settle(now, permit, Spent::Unknown);
             }
+            self.changed(attempt.endpoint);
             if let Some(model) = self.models.get_mut(usize::from(attempt.model.0)) {
                 model.queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
             }

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Engine;
-use super::dispatch::Start;
 use super::explain::Standing;
 use super::io::{Call, CallId, Refusal};
+use super::start::Start;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId, Policy, PoolId};
 use crate::random::{Rng, scale};

@@ -338,6 +338,11 @@ impl MinuteQuota {
         self.still_until = next.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
     }
 
+    /// When the limit or the credit is raised next, or a time in the past where that is not known yet.
+    pub(super) const fn raised_at(&self) -> Timestamp {
+        self.still_until
+    }
+
     /// Where raising ends.
     fn highest(&self) -> u64 {
         self.declared.unwrap_or(UNLIMITED)

@@ -359,6 +359,11 @@ impl Limiter {
         }
     }
 
+    /// Before this time the answer to a question stays the same, but for what is taken, given back, refused or accepted.
+    pub(crate) fn steady_until(&self) -> Timestamp {
+        self.requests.raised_at().min(self.tokens.raised_at())
+    }
+
     /// Attempts admitted and not settled.
     #[must_use]
     pub const fn in_flight(&self) -> u64 {
