@@ -110,6 +110,7 @@ impl State {
                 cache_write_tokens: input.written,
                 max_tokens: prompt.max_tokens,
                 output_tokens,
+                prefix: None,
             },
         };
         let reply = inner.service.admit(now, &attempt, &mut inner.rng);

@@ -27,6 +27,28 @@ pub struct Load {
     pub max_tokens: Option<u64>,
     /// How long the output wants to be; absent: drawn from the lane's distribution.
     pub output_tokens: Option<u64>,
+    /// Further input at the head of the prompt that the lane's prompt cache may hold: read or written as it does.
+    pub prefix: Option<Prefix>,
+}
+
+/// The head of a prompt that a conversation sends again with every turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefix {
+    /// The conversation; what it sends grows from turn to turn.
+    pub conversation: u64,
+    /// Its length.
+    pub tokens: u64,
+}
+
+impl Load {
+    /// All input, whether a cache holds it or not.
+    #[must_use]
+    pub fn all_input(&self) -> u64 {
+        self.input_tokens
+            .saturating_add(self.cache_read_tokens)
+            .saturating_add(self.cache_write_tokens)
+            .saturating_add(self.prefix.map_or(0, |prefix| prefix.tokens))
+    }
 }
 
 /// One request on the wire.

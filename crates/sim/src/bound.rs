@@ -38,6 +38,9 @@ struct Need {
     deadline: u64,
     tokens: u64,
     duration: u64,
+    /// The last grid point not after its arrival, and the first not before its deadline.
+    first: usize,
+    last: usize,
 }
 
 /// At most this many of `calls` are answered by their deadline, whatever the client; every call may use every lane of
@@ -57,22 +60,87 @@ pub fn upper_bound(config: &ServiceConfig, lanes: &[LaneId], calls: &[OracleCall
     let end = needs.iter().map(|need| need.deadline).max().unwrap_or(0);
     let grid = grid(&lanes, start, end);
     let spans = Spans { refunds: refunds(&lanes, calls), lanes, day_phase_us: config.day_phase_us, start };
+    for need in &mut needs {
+        need.first = grid.partition_point(|at| *at <= need.at).saturating_sub(1);
+        need.last = grid.partition_point(|at| *at < need.deadline);
+    }
+    let sums = Sums::new(&needs, grid.len());
     needs.sort_unstable_by_key(|need| need.tokens);
     let by_tokens = needs.clone();
     needs.sort_unstable_by_key(|need| need.duration);
     // lost[j]: the most calls proved lost in spans up to grid point j.
     let mut lost: Vec<u64> = Vec::with_capacity(grid.len());
-    for (index, to) in grid.iter().enumerate() {
+    for (to_place, to) in grid.iter().enumerate() {
         let mut most = lost.last().copied().unwrap_or(0);
-        for (before, from) in lost.iter().zip(&grid).take(index) {
-            let within = |need: &&Need| need.at >= *from && need.deadline <= *to;
-            let all = needs.iter().filter(within).count() as u64;
-            let room = spans.room(*from, *to, by_tokens.iter().filter(within), needs.iter().filter(within));
-            most = most.max(before + all.saturating_sub(room));
+        for (from_place, (before, from)) in lost.iter().zip(&grid).enumerate() {
+            let sum = sums.within(from_place, to_place);
+            if sum.calls == 0 {
+                continue;
+            }
+            let within = |need: &&Need| need.first >= from_place && need.last <= to_place;
+            let room = spans.room(*from, *to, sum, by_tokens.iter().filter(within), needs.iter().filter(within));
+            most = most.max(before + sum.calls.saturating_sub(room));
         }
         lost.push(most);
     }
     Ok((needs.len() as u64).saturating_sub(lost.last().copied().unwrap_or(0)))
+}
+
+/// What some calls need together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    calls: u64,
+    tokens: u128,
+    duration: u128,
+}
+
+impl Sum {
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            tokens: self.tokens.saturating_add(other.tokens),
+            duration: self.duration.saturating_add(other.duration),
+        }
+    }
+}
+
+/// What the calls within each span need together, so that spans with room for all of them need no closer look.
+struct Sums {
+    size: usize,
+    /// By span: from the first grid point, to the second.
+    cells: Vec<Sum>,
+}
+
+impl Sums {
+    fn new(needs: &[Need], size: usize) -> Self {
+        let mut sums = Self { size, cells: vec![Sum::default(); size * size] };
+        for need in needs {
+            let one = Sum { calls: 1, tokens: u128::from(need.tokens), duration: u128::from(need.duration) };
+            sums.add(need.first, need.last, one);
+        }
+        // Each cell gets those that end earlier, and then those that begin later.
+        for from in 0..size {
+            for to in 1..size {
+                sums.add(from, to, sums.within(from, to - 1));
+            }
+        }
+        for from in (0..size.saturating_sub(1)).rev() {
+            for to in 0..size {
+                sums.add(from, to, sums.within(from + 1, to));
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, from: usize, to: usize, more: Sum) {
+        if let Some(cell) = self.cells.get_mut(from * self.size + to) {
+            *cell = cell.plus(more);
+        }
+    }
+
+    fn within(&self, from: usize, to: usize) -> Sum {
+        self.cells.get(from * self.size + to).copied().unwrap_or_default()
+    }
 }
 
 /// What a call needs on the lane that asks least; `None` if no lane can ever answer it in time.
@@ -84,7 +152,7 @@ fn need(lanes: &[Lane], call: &OracleCall) -> Option<Need> {
     });
     let need = |lane: &Lane| (least_tokens(lane, &call.load), lane.least_duration(&call.load));
     let (tokens, duration) = usable.map(need).reduce(|one, other| (one.0.min(other.0), one.1.min(other.1)))?;
-    Some(Need { at, deadline, tokens, duration })
+    Some(Need { at, deadline, tokens, duration, first: 0, last: 0 })
 }
 
 /// Whether a reservation fits the lane's quota at its fullest.
@@ -140,13 +208,14 @@ impl Spans {
         &self,
         from: u64,
         to: u64,
+        all: Sum,
         by_tokens: impl Iterator<Item = &'a Need>,
         by_duration: impl Iterator<Item = &'a Need>,
     ) -> u64 {
         let (mut requests, mut tokens, mut slot_time) = (Some(0_u128), Some(0_u128), Some(0_u128));
         for (lane, refunds) in self.lanes.iter().zip(&self.refunds) {
             let points = lane.points(from, to);
-            if points.iter().all(|at| lane.is_closed(*at)) {
+            if points.iter().all(|at| lane.is_closed_at(*at)) {
                 continue;
             }
             let start = from <= self.start;
@@ -166,11 +235,16 @@ impl Spans {
                 (minute, day) => minute.or(day),
             };
             tokens = add(tokens, least);
-            let slots = points.iter().map(|at| lane.slots(*at)).collect::<Option<Vec<_>>>();
+            let slots = points.iter().map(|at| lane.slots_at(*at)).collect::<Option<Vec<_>>>();
             let slots = slots.and_then(|slots| slots.into_iter().max());
             slot_time = add(slot_time, slots.map(|slots| u128::from(slots) * u128::from(to - from)));
         }
         let requests = requests.map_or(u64::MAX, |sum| u64::try_from(sum / u128::from(REQUEST)).unwrap_or(u64::MAX));
+        if requests == 0 {
+            return 0;
+        }
+        let tokens = tokens.filter(|tokens| *tokens < all.tokens);
+        let slot_time = slot_time.filter(|time| *time < all.duration);
         let tokens = count(tokens, by_tokens.map(|need| need.tokens));
         let slots = count(slot_time, by_duration.map(|need| need.duration));
         requests.min(tokens).min(slots)

@@ -26,6 +26,13 @@ pub const DEFAULT_TOKENS_PER_SECOND: u64 = 80;
 /// Default tokenizer: 4.2 bytes of UTF-8 per token, the mean of English prose.
 pub const DEFAULT_BYTES_PER_TOKEN_PERMILLE: u32 = 4_200;
 
+/// Default life of a cached prefix after its last use: five minutes (Bedrock user guide, "Prompt caching").
+pub const DEFAULT_CACHE_TTL_US: u64 = 300_000_000;
+/// Default length below which a prefix is not cached: that of Claude Sonnet 4.5 (ibid.).
+pub const DEFAULT_CACHE_MIN_TOKENS: u64 = 1_024;
+/// Default number of times a minute at which another user of the account takes his share.
+pub const DEFAULT_TAKES_PER_MINUTE: u32 = 30;
+
 /// The whole service: every lane it offers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,9 +100,34 @@ pub struct LaneConfig {
     /// How long outputs want to be, in tokens, where an attempt does not say.
     #[serde(default = "azure_conversation_output")]
     pub output_lengths: Quantiles,
+    /// How long a cached prefix lives after its last use, in microseconds; 0 is no cache.
+    #[serde(default = "defaults::cache_ttl_us")]
+    pub cache_ttl_us: u64,
+    /// The shortest prefix that is cached.
+    #[serde(default = "defaults::cache_min_tokens")]
+    pub cache_min_tokens: u64,
+    /// Somebody else in the account who draws on the same quotas.
+    #[serde(default)]
+    pub other_user: Option<OtherUser>,
     /// What goes wrong, and when.
     #[serde(default)]
     pub faults: Vec<Fault>,
+}
+
+/// Another user of the account: takes his share of the minute quotas whatever we do, at random moments.
+///
+/// He is not refused, so that the share is exact: where nothing is left, he leaves a debt to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherUser {
+    /// His share in thousandths of the declared quotas, on average.
+    pub share_permille: u32,
+    /// How often he takes, on average; each time the same part. Few takes are large ones. At least 1.
+    #[serde(default = "defaults::takes_per_minute")]
+    pub takes_per_minute: u32,
+    /// Decides when.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 mod defaults {
@@ -119,6 +151,15 @@ mod defaults {
     }
     pub(super) const fn bytes_per_token_permille() -> u32 {
         super::DEFAULT_BYTES_PER_TOKEN_PERMILLE
+    }
+    pub(super) const fn cache_ttl_us() -> u64 {
+        super::DEFAULT_CACHE_TTL_US
+    }
+    pub(super) const fn cache_min_tokens() -> u64 {
+        super::DEFAULT_CACHE_MIN_TOKENS
+    }
+    pub(super) const fn takes_per_minute() -> u32 {
+        super::DEFAULT_TAKES_PER_MINUTE
     }
     pub(super) const fn burst_permille() -> u32 {
         super::DEFAULT_BURST_PERMILLE
@@ -167,6 +208,32 @@ pub struct Fault {
     pub to_us: u64,
     /// What goes wrong.
     pub effect: Effect,
+}
+
+impl Fault {
+    /// The same trouble again and again from `from_us` on and before `to_us`: `wrong_us` of it, then `well_us` without.
+    /// At most [`MAX_FLAPS`](Self::MAX_FLAPS) times; none if it never lasts.
+    ///
+    /// ```
+    /// use sluicegate_sim::{Effect, Fault};
+    ///
+    /// let flaps = Fault::flapping(0, 50_000_000, 5_000_000, 15_000_000, Effect::Outage);
+    /// let spans: Vec<_> = flaps.iter().map(|fault| (fault.from_us, fault.to_us)).collect();
+    /// assert_eq!(spans, [(0, 5_000_000), (20_000_000, 25_000_000), (40_000_000, 45_000_000)]);
+    /// ```
+    #[must_use]
+    pub fn flapping(from_us: u64, to_us: u64, wrong_us: u64, well_us: u64, effect: Effect) -> Vec<Self> {
+        let period = wrong_us.saturating_add(well_us);
+        let starts = core::iter::successors(Some(from_us), |at| at.checked_add(period));
+        let fault = |at: u64| Self { from_us: at, to_us: at.saturating_add(wrong_us).min(to_us), effect };
+        match wrong_us {
+            0 => Vec::new(),
+            _ => starts.take_while(|at| *at < to_us).take(Self::MAX_FLAPS).map(fault).collect(),
+        }
+    }
+
+    /// Repetitions at most.
+    pub const MAX_FLAPS: usize = 10_000;
 }
 
 /// What goes wrong. In files: `"outage"`, `{"slow": {"factor_permille": 3000}}`. Shares are thousandths of attempts.
@@ -267,6 +334,12 @@ impl ServiceConfig {
             if lane.bytes_per_token_permille == 0 {
                 fault(format!("/lanes/{index}/bytes_per_token_permille"), "zero");
             }
+            if lane.other_user.is_some_and(|user| user.takes_per_minute == 0) {
+                fault(format!("/lanes/{index}/other_user/takes_per_minute"), "zero");
+            }
+            if lane.other_user.is_some_and(|user| user.share_permille > WHOLE_PERMILLE) {
+                fault(format!("/lanes/{index}/other_user/share_permille"), "share_above_whole");
+            }
             if !lane.output_lengths.is_in_order() {
                 fault(format!("/lanes/{index}/output_lengths"), "not_in_order");
             }
@@ -315,6 +388,9 @@ impl LaneConfig {
             tokens_per_second: DEFAULT_TOKENS_PER_SECOND,
             bytes_per_token_permille: DEFAULT_BYTES_PER_TOKEN_PERMILLE,
             output_lengths: azure_conversation_output(),
+            cache_ttl_us: DEFAULT_CACHE_TTL_US,
+            cache_min_tokens: DEFAULT_CACHE_MIN_TOKENS,
+            other_user: None,
             faults: Vec::new(),
         }
     }

@@ -1,11 +1,15 @@
 //! One Region and model at work: its counters, its slots, its speed under the faults of the moment.
 
-use sluicegate::Timestamp;
+use sluicegate::{Rng as _, Timestamp};
 
 use crate::attempt::Load;
-use crate::config::{Effect, LaneConfig, WHOLE_PERMILLE};
+use crate::cache::PromptCache;
+use crate::config::{Effect, LaneConfig, OtherUser, WHOLE_PERMILLE};
+use crate::gap::gap_us;
 use crate::ledger::Second;
 use crate::quota::MinuteQuota;
+use crate::scale::mul_div;
+use crate::seed::Dice;
 
 /// What one request takes from the requests per minute, whose counter is kept in thousandths.
 pub(crate) const REQUEST: u64 = 1000;
@@ -18,9 +22,46 @@ pub(crate) struct Lane {
     pub(crate) requests: Option<MinuteQuota>,
     pub(crate) tokens: Option<MinuteQuota>,
     pub(crate) in_flight: u32,
+    pub(crate) cache: PromptCache,
     /// Every moment a fault starts or ends, in order; those before `next_change` are done.
     changes: Vec<u64>,
     next_change: usize,
+    /// Effects in force since the last change.
+    active: Vec<Effect>,
+    other: Option<Other>,
+}
+
+/// The other user of the account at work.
+#[derive(Clone, Debug)]
+struct Other {
+    dice: Dice,
+    takes_per_1000_s: u64,
+    next: u64,
+    /// Thousandths of requests, and tokens, each time.
+    parts: (u64, u64),
+}
+
+impl Other {
+    fn new(config: &LaneConfig, user: OtherUser) -> Self {
+        let part = |limit: Option<u64>| {
+            let whole = u64::from(WHOLE_PERMILLE) * u64::from(user.takes_per_minute.max(1));
+            mul_div(limit.unwrap_or(0), u64::from(user.share_permille), whole)
+        };
+        let requests = config.requests_per_minute.map(|limit| limit.saturating_mul(REQUEST));
+        let mut other = Self {
+            dice: Dice::stream(user.seed, 0),
+            takes_per_1000_s: u64::from(user.takes_per_minute) * 1_000 / 60,
+            next: 0,
+            parts: (part(requests), part(config.tokens_per_minute)),
+        };
+        other.draw();
+        other
+    }
+
+    fn draw(&mut self) {
+        let gap = gap_us(self.takes_per_1000_s, self.dice.next_u64()).unwrap_or(u64::MAX);
+        self.next = self.next.saturating_add(gap);
+    }
 }
 
 impl Lane {
@@ -31,6 +72,9 @@ impl Lane {
         let start = Timestamp::ZERO;
         let quota = |limit: u64| MinuteQuota::new(config.law, limit, start);
         Self {
+            cache: PromptCache::default(),
+            active: Vec::new(),
+            other: config.other_user.map(|user| Other::new(config, user)),
             config: config.clone(),
             region,
             requests: config.requests_per_minute.map(|limit| quota(limit.saturating_mul(REQUEST))),
@@ -41,8 +85,31 @@ impl Lane {
         }
     }
 
+    /// When the other user of the account takes his next part.
+    pub(crate) fn next_take(&self) -> Option<Timestamp> {
+        self.other.as_ref().map(|other| Timestamp::from_micros(other.next))
+    }
+
+    /// Lets him take it.
+    pub(crate) fn take(&mut self, at: Timestamp) {
+        let Some(other) = &mut self.other else { return };
+        let (requests, tokens) = other.parts;
+        other.draw();
+        if let Some(quota) = &mut self.requests {
+            quota.take(at, requests);
+        }
+        if let Some(quota) = &mut self.tokens {
+            quota.take(at, tokens);
+        }
+    }
+
+    /// Effects in force since the last change that was applied.
+    pub(crate) fn active(&self) -> &[Effect] {
+        &self.active
+    }
+
     /// Effects in force at `now`.
-    pub(crate) fn effects(&self, now: Timestamp) -> impl Iterator<Item = Effect> {
+    fn effects(&self, now: Timestamp) -> impl Iterator<Item = Effect> {
         let now = now.as_micros();
         self.config
             .faults
@@ -75,6 +142,7 @@ impl Lane {
     /// Applies the change that [`Lane::next_change`] names: from then on the quotas are what the faults leave of them.
     pub(crate) fn apply_change(&mut self, at: Timestamp) {
         self.next_change += 1;
+        self.active = self.effects(at).collect();
         let (requests, tokens) = self.limits(at);
         if let (Some(quota), Some(limit)) = (&mut self.requests, requests) {
             quota.set_limit(at, limit);
@@ -96,31 +164,25 @@ impl Lane {
         (requests, self.config.tokens_per_minute.map(scale))
     }
 
-    /// Attempts that may be in flight at once now.
-    pub(crate) fn slots(&self, now: Timestamp) -> Option<u32> {
-        let slots = self.config.concurrency?;
-        Some(self.effects(now).fold(slots, |slots, effect| match effect {
-            Effect::Capacity { permille } => {
-                u32::try_from(u64::from(slots) * u64::from(permille) / u64::from(WHOLE_PERMILLE)).unwrap_or(u32::MAX)
-            }
-            _ => slots,
-        }))
+    /// Attempts that may be in flight at once at `at`.
+    pub(crate) fn slots_at(&self, at: Timestamp) -> Option<u32> {
+        Some(self.effects(at).fold(self.config.concurrency?, fewer))
     }
 
-    /// Whether a slot is free now.
-    pub(crate) fn has_slot(&self, now: Timestamp) -> bool {
-        self.slots(now).is_none_or(|slots| self.in_flight < slots)
+    /// Whether a slot is free, as of the last change that was applied.
+    pub(crate) fn has_slot(&self) -> bool {
+        let slots = self.config.concurrency;
+        slots.is_none_or(|slots| self.in_flight < self.active.iter().copied().fold(slots, fewer))
     }
 
-    /// Whether a fault lets nothing through now.
-    pub(crate) fn is_closed(&self, now: Timestamp) -> bool {
-        self.effects(now).any(|effect| match effect {
-            Effect::Outage => true,
-            Effect::Error { share_permille, .. }
-            | Effect::StreamError { share_permille, .. }
-            | Effect::ConnectionReset { share_permille } => share_permille >= WHOLE_PERMILLE,
-            Effect::Capacity { .. } | Effect::Slow { .. } | Effect::QuotaFactor { .. } => false,
-        })
+    /// Whether a fault lets nothing through at `at`.
+    pub(crate) fn is_closed_at(&self, at: Timestamp) -> bool {
+        self.effects(at).any(closes)
+    }
+
+    /// Whether a fault lets nothing through, as of the last change that was applied.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.active.iter().copied().any(closes)
     }
 
     /// Output cap of an attempt: what it asks for, at most what the model can do.
@@ -131,33 +193,33 @@ impl Lane {
     /// Tokens reserved at admission: all input and the output cap, without the multiplier (Bedrock user guide, "Token
     /// burndown").
     pub(crate) fn reservation(&self, load: &Load) -> u64 {
-        let reads = if self.config.reserve_cache_reads { load.cache_read_tokens } else { 0 };
-        load.input_tokens.saturating_add(reads).saturating_add(load.cache_write_tokens).saturating_add(self.cap(load))
+        let reads = if self.config.reserve_cache_reads { 0 } else { load.cache_read_tokens };
+        load.all_input().saturating_sub(reads).saturating_add(self.cap(load))
     }
 
     /// Tokens settled at the end: uncached input, cache writes and the output times its multiplier (ibid.).
     pub(crate) fn settlement(&self, load: &Load, output: u64) -> u64 {
-        load.input_tokens
-            .saturating_add(load.cache_write_tokens)
+        load.all_input()
+            .saturating_sub(load.cache_read_tokens)
             .saturating_add(self.config.output_multiplier.saturating_mul(output))
     }
 
     /// Undisturbed time to the first token and to the last, in microseconds.
-    pub(crate) fn durations(&self, load: &Load, output: u64) -> (u128, u128) {
-        let fresh = u128::from(load.input_tokens) + u128::from(load.cache_write_tokens);
-        let first = u128::from(self.config.first_token_us) + fresh * u128::from(self.config.per_input_token_ns) / 1000;
-        let rest = u128::from(output) * 1_000_000 / u128::from(self.config.tokens_per_second.max(1));
-        (first, first + rest)
+    pub(crate) fn durations(&self, load: &Load, output: u64) -> (u64, u64) {
+        let fresh = load.all_input().saturating_sub(load.cache_read_tokens);
+        let first = self.config.first_token_us.saturating_add(mul_div(fresh, self.config.per_input_token_ns, 1_000));
+        (first, first.saturating_add(mul_div(output, 1_000_000, self.config.tokens_per_second)))
     }
 
-    /// When the first token of an attempt admitted at `now` is out, and when its last.
+    /// When the first token of an attempt admitted at `now` is out, and when its last, under the faults of the last
+    /// change that was applied.
     pub(crate) fn times(&self, now: Timestamp, load: &Load, output: u64) -> (Timestamp, Timestamp) {
-        let after = |duration: u128| {
-            let duration = self.effects(now).fold(duration, |duration, effect| match effect {
-                Effect::Slow { factor_permille } => slowed(duration, factor_permille),
+        let after = |duration: u64| {
+            let duration = self.active.iter().fold(duration, |duration, effect| match effect {
+                Effect::Slow { factor_permille } => slowed(duration, *factor_permille),
                 _ => duration,
             });
-            Timestamp::from_micros(now.as_micros().saturating_add(u64::try_from(duration).unwrap_or(u64::MAX)))
+            Timestamp::from_micros(now.as_micros().saturating_add(duration))
         };
         let (first, last) = self.durations(load, output);
         (after(first), after(last))
@@ -171,15 +233,13 @@ impl Lane {
     /// A duration in microseconds that no attempt like this goes below, whatever faults are in force.
     pub(crate) fn least_duration(&self, load: &Load) -> u64 {
         let (_, last) = self.durations(load, self.output(load));
-        let least = self.slow_factors().filter(|factor| *factor < WHOLE_PERMILLE).fold(last, slowed);
-        u64::try_from(least).unwrap_or(u64::MAX)
+        self.slow_factors().filter(|factor| *factor < WHOLE_PERMILLE).fold(last, slowed)
     }
 
     /// A duration in microseconds that no attempt like this goes beyond, whatever faults are in force.
     pub(crate) fn most_duration(&self, load: &Load) -> u64 {
         let (_, last) = self.durations(load, self.output(load));
-        let most = self.slow_factors().filter(|factor| *factor > WHOLE_PERMILLE).fold(last, slowed);
-        u64::try_from(most).unwrap_or(u64::MAX)
+        self.slow_factors().filter(|factor| *factor > WHOLE_PERMILLE).fold(last, slowed)
     }
 
     fn slow_factors(&self) -> impl Iterator<Item = u32> {
@@ -197,6 +257,26 @@ impl Lane {
     }
 }
 
-fn slowed(duration: u128, factor_permille: u32) -> u128 {
-    duration.saturating_mul(u128::from(factor_permille)) / u128::from(WHOLE_PERMILLE)
+fn slowed(duration: u64, factor_permille: u32) -> u64 {
+    mul_div(duration, u64::from(factor_permille), u64::from(WHOLE_PERMILLE))
+}
+
+fn fewer(slots: u32, effect: Effect) -> u32 {
+    match effect {
+        Effect::Capacity { permille } => {
+            let left = mul_div(u64::from(slots), u64::from(permille), u64::from(WHOLE_PERMILLE));
+            u32::try_from(left).unwrap_or(u32::MAX)
+        }
+        _ => slots,
+    }
+}
+
+const fn closes(effect: Effect) -> bool {
+    match effect {
+        Effect::Outage => true,
+        Effect::Error { share_permille, .. }
+        | Effect::StreamError { share_permille, .. }
+        | Effect::ConnectionReset { share_permille } => share_permille >= WHOLE_PERMILLE,
+        Effect::Capacity { .. } | Effect::Slow { .. } | Effect::QuotaFactor { .. } => false,
+    }
 }

@@ -25,32 +25,56 @@
 #![warn(clippy::float_arithmetic)]
 
 mod attempt;
+mod books;
 mod bound;
+mod cache;
+mod client;
 mod config;
 mod error;
+mod gap;
+mod gate;
 mod lane;
 mod ledger;
 mod oracle;
+mod peers;
 mod quantile;
+mod queue;
 mod quota;
+mod report;
 mod run;
+mod scale;
+mod scenario;
+mod seed;
 mod service;
+mod slab;
 #[cfg(test)]
 mod tests;
 mod workload;
 
-pub use attempt::{Accepted, Attempt, LaneId, Load, Refusal, Reply, StreamError, Ticket};
+pub use attempt::{Accepted, Attempt, LaneId, Load, Prefix, Refusal, Reply, StreamError, Ticket};
 pub use bound::{MAX_GRID, upper_bound};
+pub use client::{Client, ClientCall, ClientReply, End, Io};
 pub use config::{
-    ConfigError, ConfigFault, DEFAULT_BURST_PERMILLE, DEFAULT_BYTES_PER_TOKEN_PERMILLE, DEFAULT_FIRST_TOKEN_US,
-    DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_OUTPUT_MULTIPLIER, DEFAULT_PER_INPUT_TOKEN_NS, DEFAULT_START_PERMILLE,
-    DEFAULT_TOKENS_PER_SECOND, Effect, Fault, LaneConfig, Law, ServiceConfig, WHOLE_PERMILLE,
+    ConfigError, ConfigFault, DEFAULT_BURST_PERMILLE, DEFAULT_BYTES_PER_TOKEN_PERMILLE, DEFAULT_CACHE_MIN_TOKENS,
+    DEFAULT_CACHE_TTL_US, DEFAULT_FIRST_TOKEN_US, DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_OUTPUT_MULTIPLIER,
+    DEFAULT_PER_INPUT_TOKEN_NS, DEFAULT_START_PERMILLE, DEFAULT_TAKES_PER_MINUTE, DEFAULT_TOKENS_PER_SECOND, Effect,
+    Fault, LaneConfig, Law, OtherUser, ServiceConfig, WHOLE_PERMILLE,
 };
 pub use error::{ErrorKind, RefusalClass};
+pub use gate::GateError;
 pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second, Sorted, Summary, Totals};
-pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, greedy};
+pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, fair, greedy};
+pub use peers::{AwsClass, CubicLimiter, Peer, RetryQuota, StandardMode, cubic_rate};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
 pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
-pub use run::{Run, RunReport, run};
+pub use report::{Figures, MAX_BOUND_CALLS, Oracle, Report, Spread};
+pub use run::{ClientKind, Played, RunError, run, run_calls};
+pub use scenario::{
+    DEFAULT_DEADLINE_US, DEFAULT_HOP_US, DEFAULT_MEASURED_US, DEFAULT_WARM_UP_US, Declared, SCENARIO_MODEL, Scenario,
+};
+pub use seed::Dice;
 pub use service::{MAX_IN_FLIGHT, Service};
-pub use workload::{Arrival, MAX_ARRIVALS, MaxTokens, Workload};
+pub use workload::{
+    Arrival, Conversations, MAX_ARRIVALS, MAX_ROWS, MaxTokens, Pattern, TRACE_HEADER, TenantShare, Trace, TraceError,
+    TraceFault, TraceRow, Workload,
+};

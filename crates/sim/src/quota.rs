@@ -72,7 +72,8 @@ impl MinuteQuota {
     pub fn set_limit(&mut self, now: Timestamp, limit: u64) {
         if let Shape::Continuous(bucket) = &mut self.shape {
             bucket.refill(now, self.limit);
-            bucket.level = bucket.level.min(bucket.capacity(limit));
+            bucket.capacity = Bucket::capacity_at(limit, bucket.burst_permille);
+            bucket.level = bucket.level.min(bucket.capacity);
         }
         self.limit = limit;
     }
@@ -104,9 +105,11 @@ impl MinuteQuota {
 
     /// Takes `amount` if it fits.
     pub fn reserve(&mut self, now: Timestamp, amount: u64) -> Option<Hold> {
-        if !self.would_admit(now, amount) {
-            return None;
-        }
+        self.would_admit(now, amount).then(|| self.take(now, amount))
+    }
+
+    /// Takes `amount` whether it fits or not; what is missing is a debt.
+    pub fn take(&mut self, now: Timestamp, amount: u64) -> Hold {
         let place = match &mut self.shape {
             Shape::Continuous(bucket) => {
                 bucket.refill(now, self.limit);
@@ -116,7 +119,7 @@ impl MinuteQuota {
             Shape::Fixed(window) => window.add(now, amount),
             Shape::Sliding(sliding) => sliding.push(now, amount),
         };
-        Some(Hold { amount, place })
+        Hold { amount, place }
     }
 
     /// Settles a reservation at what was really used: the rest comes back, or the excess becomes debt.
@@ -128,7 +131,7 @@ impl MinuteQuota {
             Shape::Continuous(bucket) => {
                 bucket.refill(now, self.limit);
                 let level = bucket.level + scaled(hold.amount) - scaled(used);
-                bucket.level = level.min(bucket.capacity(self.limit));
+                bucket.level = level.min(bucket.capacity);
             }
             Shape::Fixed(window) => window.settle(now, hold, used),
             Shape::Sliding(sliding) => {
@@ -169,7 +172,7 @@ impl MinuteQuota {
     #[must_use]
     pub fn level_permille(&self, now: Timestamp) -> i64 {
         let (left, full) = match &self.shape {
-            Shape::Continuous(bucket) => (bucket.level_at(now, self.limit), bucket.capacity(self.limit)),
+            Shape::Continuous(bucket) => (bucket.level_at(now, self.limit), bucket.capacity),
             Shape::Fixed(window) => (i128::from(self.limit) - i128::from(window.used_at(now)), i128::from(self.limit)),
             Shape::Sliding(sliding) => {
                 let used = i128::try_from(sliding.used_at(now)).unwrap_or(i128::MAX);
@@ -191,23 +194,24 @@ struct Bucket {
     level: i128,
     at: Timestamp,
     burst_permille: u32,
+    /// The size at the limit in force.
+    capacity: i128,
 }
 
 impl Bucket {
     fn new(limit: u64, burst_permille: u32, start_permille: u32, now: Timestamp) -> Self {
-        let mut bucket = Self { level: 0, at: now, burst_permille };
-        bucket.level = bucket.capacity(limit) / 1000 * i128::from(start_permille.min(1000));
-        bucket
+        let capacity = Self::capacity_at(limit, burst_permille);
+        Self { level: capacity / 1000 * i128::from(start_permille.min(1000)), at: now, burst_permille, capacity }
     }
 
-    fn capacity(&self, limit: u64) -> i128 {
-        scaled(limit) / 1000 * i128::from(self.burst_permille)
+    fn capacity_at(limit: u64, burst_permille: u32) -> i128 {
+        scaled(limit) / 1000 * i128::from(burst_permille)
     }
 
     fn level_at(&self, now: Timestamp, limit: u64) -> i128 {
         let passed = now.as_micros().saturating_sub(self.at.as_micros());
         let refill = i128::from(passed).saturating_mul(i128::from(limit));
-        self.level.saturating_add(refill).min(self.capacity(limit))
+        self.level.saturating_add(refill).min(self.capacity)
     }
 
     fn refill(&mut self, now: Timestamp, limit: u64) {
@@ -217,7 +221,7 @@ impl Bucket {
 
     fn earliest(&self, now: Timestamp, limit: u64, amount: u64) -> Option<Timestamp> {
         let need = scaled(amount);
-        if need > self.capacity(limit) || limit == 0 {
+        if need > self.capacity || limit == 0 {
             return None;
         }
         let missing = (need - self.level_at(now, limit)).max(0);

@@ -1,263 +1,503 @@
-//! The engine against the service, in virtual time.
+//! Clients against the service, in virtual time.
 
+use core::fmt;
 use core::time::Duration;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::VecDeque;
 
-use sluicegate::{
-    AttemptId, Call, CallId, Decision, EndReason, EndpointId, Engine, Event, Input, InputError, ModelId, Outcome,
-    OutcomeClass, Rng, Spent, Timestamp,
-};
-use sluicegate_bedrock::{Failure, FailureKind, classify};
+use sluicegate::{Policy, Timestamp};
 
-use crate::attempt::{LaneId, Load, Refusal, Reply, Ticket};
+use crate::attempt::{Accepted, LaneId, Refusal, Reply, Ticket};
+use crate::books::{Books, NEVER};
+use crate::client::{Action, Client, ClientCall, ClientReply, End, Io};
+use crate::config::ConfigError;
 use crate::error::ErrorKind;
+use crate::gate::{Gate, GateError};
+use crate::ledger::Ledger;
+use crate::peers::Peer;
+use crate::queue::TimeQueue;
+use crate::report::Report;
+use crate::scenario::{Scenario, stream};
+use crate::seed::Dice;
 use crate::service::Service;
-use crate::workload::Arrival;
+use crate::slab::Slab;
+use crate::workload::{Arrival, ClosedLoop};
 
-/// What a run is made of, besides the engine and the service.
-#[derive(Clone, Debug)]
-pub struct Run<'a> {
-    /// The calls, in the order of their times.
-    pub arrivals: &'a [Arrival],
-    /// How long after its arrival each call must have been answered.
-    pub deadline: Duration,
-    /// How long a message takes from the client to the service, and back.
-    pub hop: Duration,
-    /// The model that the calls ask for.
-    pub model: ModelId,
-    /// Only calls that arrive from the first to before the second time are entered in the ledger. The others load the
-    /// service before and after, so that neither an empty nor a draining one is measured.
-    pub measured: (Timestamp, Timestamp),
+/// How often a client may want to be woken at one moment before it is taken to be stuck.
+const MAX_WAKES: u32 = 100_000;
+
+/// A policy to be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Sluicegate's engine under a policy. Calls ask for the model of the policy's first endpoint.
+    Sluicegate(Box<Policy>),
+    /// What others do.
+    Peer(Peer),
 }
 
-impl Run<'_> {
-    /// Whether a call is entered in the ledger.
+impl ClientKind {
+    /// Sluicegate's engine under a policy.
     #[must_use]
-    pub fn measures(&self, arrival: &Arrival) -> bool {
-        (self.measured.0..self.measured.1).contains(&arrival.at)
+    pub fn sluicegate(policy: Policy) -> Self {
+        Self::Sluicegate(Box::new(policy))
+    }
+
+    /// A stable name, for plans and tables.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sluicegate(_) => "sluicegate",
+            Self::Peer(peer) => peer.name(),
+        }
+    }
+
+    fn build(&self, scenario: &Scenario) -> Result<Box<dyn Client>, GateError> {
+        Ok(match self {
+            Self::Sluicegate(policy) => {
+                let tenants: Vec<&str> = scenario.workload.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+                Box::new(Gate::new((**policy).clone(), &scenario.service, &tenants)?)
+            }
+            Self::Peer(peer) => peer.build(scenario),
+        })
     }
 }
 
-/// What a run showed at the client's side. The service's side is in its ledger.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunReport {
-    /// Calls by the way they ended, as the engine's text for it.
-    pub ends: BTreeMap<String, u64>,
-    /// Decisions, hashed in their order: two runs that decide alike agree in it.
-    pub digest: u64,
-    /// Events of the engine.
-    pub events: u64,
+/// Why a run came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The service cannot be built.
+    Service(ConfigError),
+    /// The policy does not fit the scenario.
+    Policy(GateError),
+    /// A client wants to be woken again and again without time passing: a mistake in the client.
+    Stuck(Timestamp),
+    /// A run has at most 2^32 - 2 calls.
+    TooManyCalls,
 }
 
-/// Something that will happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Arrive(usize),
-    Reach(AttemptId),
-    Finish(AttemptId),
-    Return(AttemptId),
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+            Self::Stuck(at) => write!(f, "the client does not get past {} µs", at.as_micros()),
+            Self::TooManyCalls => write!(f, "the scenario makes too many calls for one run"),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl From<GateError> for RunError {
+    fn from(error: GateError) -> Self {
+        Self::Policy(error)
+    }
+}
+
+/// A run that has come to its end.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The figures.
+    pub report: Report,
+    /// The service's books, with a row per second.
+    pub ledger: Ledger,
+    /// The calls as they were made.
+    pub arrivals: Vec<Arrival>,
+}
+
+/// Plays a scenario to its end: until every call has ended and nothing is under way.
+///
+/// # Errors
+/// The service or the policy does not fit, or the client is stuck.
+pub fn run(scenario: &Scenario, kind: &ClientKind) -> Result<Played, RunError> {
+    run_calls(scenario, kind, scenario.arrivals())
+}
+
+/// The same with calls from elsewhere, in the order of their times: from a log, or drawn once for several policies.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_calls(scenario: &Scenario, kind: &ClientKind, arrivals: Vec<Arrival>) -> Result<Played, RunError> {
+    let clients = scenario.clients.max(1);
+    let seats = (0..u64::from(clients))
+        .map(|number| {
+            let client = kind.build(scenario)?;
+            let dice = Dice::stream(scenario.seed, stream::CLIENTS.wrapping_add(number));
+            Ok(Seat { hangs_up: client.is_left_at_the_deadline(), client, dice, wake: None })
+        })
+        .collect::<Result<Vec<_>, GateError>>()?;
+    let end = Timestamp::from_micros(scenario.load_us());
+    let users = Dice::stream(scenario.seed, stream::CLOSED_LOOP);
+    let mut player = Player {
+        scenario,
+        service: Service::new(&scenario.service)?,
+        dice: Dice::stream(scenario.seed, stream::SERVICE),
+        hop: Duration::from_micros(scenario.hop_us),
+        seats,
+        books: Books::new(arrivals),
+        next_arrival: 0,
+        users: ClosedLoop::new(&scenario.workload, Timestamp::ZERO, end, users),
+        attempts: Slab::default(),
+        reaching: TimeQueue::default(),
+        ending: TimeQueue::default(),
+        returning: TimeQueue::default(),
+        dues: TimeQueue::default(),
+        timers: TimeQueue::default(),
+        actions: VecDeque::new(),
+    };
+    player.play()?;
+    player.service.advance(Timestamp::ZERO);
+    let ledger = player.service.ledger().clone();
+    let (report, arrivals) = player.books.close(scenario, kind.name(), &ledger);
+    Ok(Played { report, ledger, arrivals })
+}
+
+/// A client and what it has to itself.
+struct Seat {
+    client: Box<dyn Client>,
+    dice: Dice,
+    wake: Option<Timestamp>,
+    hangs_up: bool,
 }
 
 /// An attempt under way.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
-    call: usize,
-    lane: Option<LaneId>,
+    call: u32,
+    /// The client's name for it.
+    attempt: u64,
+    lane: usize,
+    /// Instead of the call's own.
+    max_tokens: Option<u64>,
     ticket: Option<Ticket>,
-    outcome: Outcome,
+    reply: ClientReply,
+    stage: Stage,
+    /// Another attempt of the same call.
+    sibling: u64,
 }
 
-/// Plays a run to its end: until every call has ended and the engine sleeps for good.
-///
-/// Measured calls are tagged with their place in `arrivals`.
-///
-/// # Errors
-/// The engine refused an input: a mistake in this runner or in the engine.
-pub fn run(
-    engine: &mut Engine,
-    service: &mut Service,
-    plan: &Run<'_>,
-    rng: &mut dyn Rng,
-) -> Result<RunReport, InputError> {
-    let lanes = engine
-        .policy()
-        .endpoints()
-        .iter()
-        .map(|endpoint| service.lane(&endpoint.region, &endpoint.target))
-        .collect::<Vec<_>>();
-    let mut player = Player {
-        plan,
-        lanes,
-        steps: BinaryHeap::new(),
-        flights: BTreeMap::new(),
-        report: RunReport { digest: 0xcbf2_9ce4_8422_2325, ..RunReport::default() },
-    };
-    for (index, arrival) in plan.arrivals.iter().enumerate() {
-        if plan.measures(arrival) {
-            service.ledger_mut().expect(index.to_string(), arrival.at, arrival.at.saturating_add(plan.deadline));
-        }
-        player.steps.push(Reverse((arrival.at, Step::Arrive(index))));
-    }
-    loop {
-        let step = player.steps.peek().map(|Reverse((at, _))| *at);
-        let wake = engine.next_wakeup().map(|wakeup| wakeup.at);
-        let now = match (step, wake) {
-            (None, None) => break,
-            (Some(step), Some(wake)) if wake < step => wake,
-            (Some(step), _) => step,
-            (None, Some(wake)) => wake,
-        };
-        match step.filter(|at| *at <= now).and_then(|_| player.steps.pop()) {
-            Some(Reverse((at, step))) => player.play(engine, service, at, step, rng)?,
-            None => engine.handle(now, Input::Wake, rng)?,
-        }
-        player.drain(engine, now);
-    }
-    Ok(player.report)
+/// Where an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Reaching,
+    Working,
+    Returning,
+}
+
+/// What happens next. Of what happens at the same moment, the first goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    End,
+    Reach,
+    Return,
+    Due,
+    Arrive,
+    User,
+    Timer,
+    Wake,
 }
 
 struct Player<'a> {
-    plan: &'a Run<'a>,
-    /// By endpoint.
-    lanes: Vec<Option<LaneId>>,
-    steps: BinaryHeap<Reverse<(Timestamp, Step)>>,
-    flights: BTreeMap<AttemptId, Flight>,
-    report: RunReport,
+    scenario: &'a Scenario,
+    service: Service,
+    dice: Dice,
+    hop: Duration,
+    seats: Vec<Seat>,
+    books: Books,
+    next_arrival: usize,
+    users: Option<ClosedLoop<'a>>,
+    attempts: Slab<Flight>,
+    reaching: TimeQueue<u64>,
+    ending: TimeQueue<u64>,
+    returning: TimeQueue<u64>,
+    dues: TimeQueue<u32>,
+    timers: TimeQueue<(usize, u64)>,
+    actions: VecDeque<Action>,
 }
 
 impl Player<'_> {
-    fn load(&self, call: usize) -> Load {
-        self.plan.arrivals.get(call).map_or_else(Load::default, |arrival| Load {
-            input_tokens: arrival.input_tokens,
-            max_tokens: arrival.max_tokens,
-            output_tokens: Some(arrival.output_tokens),
-            ..Load::default()
-        })
+    fn play(&mut self) -> Result<(), RunError> {
+        let mut now = Timestamp::ZERO;
+        let mut wakes = 0;
+        while let Some((at, step)) = self.next() {
+            wakes = if step == Step::Wake && at <= now { wakes + 1 } else { 0 };
+            if wakes > MAX_WAKES {
+                return Err(RunError::Stuck(now));
+            }
+            now = now.max(at);
+            self.step(now, step)?;
+        }
+        Ok(())
     }
 
-    fn play(
-        &mut self,
-        engine: &mut Engine,
-        service: &mut Service,
-        now: Timestamp,
-        step: Step,
-        rng: &mut dyn Rng,
-    ) -> Result<(), InputError> {
+    fn next(&self) -> Option<(Timestamp, Step)> {
+        let mut first: Option<(Timestamp, Step)> = None;
+        let mut look = |at: Option<Timestamp>, step| {
+            if let Some(at) = at
+                && first.is_none_or(|(first, _)| at < first)
+            {
+                first = Some((at, step));
+            }
+        };
+        look(self.ending.peek(), Step::End);
+        look(self.reaching.peek(), Step::Reach);
+        look(self.returning.peek(), Step::Return);
+        look(self.dues.peek(), Step::Due);
+        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
+        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
+        look(self.timers.peek(), Step::Timer);
+        for seat in &self.seats {
+            look(seat.wake, Step::Wake);
+        }
+        first
+    }
+
+    fn step(&mut self, now: Timestamp, step: Step) -> Result<(), RunError> {
         match step {
-            Step::Arrive(index) => {
-                let load = self.load(index);
-                let lane = self.lanes.iter().flatten().next().copied();
-                let tokens = lane.map_or(0, |lane| service.cost(lane, &load, 0).0);
-                let call = Call::new(CallId(index as u64), self.plan.model, tokens)
-                    .deadline(now.saturating_add(self.plan.deadline));
-                engine.handle(now, Input::Submit(call), rng)
-            }
-            Step::Reach(attempt) => {
-                self.reach(service, now, attempt, rng);
-                Ok(())
-            }
-            Step::Finish(attempt) => {
-                if let Some(ticket) = self.flights.get_mut(&attempt).and_then(|flight| flight.ticket.take()) {
-                    service.finish(now, ticket);
+            Step::End => {
+                if let Some((_, name)) = self.ending.pop() {
+                    self.end(now, name);
                 }
-                self.steps.push(Reverse((now.saturating_add(self.plan.hop), Step::Return(attempt))));
-                Ok(())
             }
-            Step::Return(attempt) => match self.flights.remove(&attempt) {
-                Some(flight) => engine.handle(now, Input::Report { attempt, outcome: flight.outcome }, rng),
-                None => Ok(()),
-            },
+            Step::Reach => {
+                if let Some((_, name)) = self.reaching.pop() {
+                    self.reach(now, name);
+                }
+            }
+            Step::Return => {
+                if let Some((_, name)) = self.returning.pop()
+                    && let Some(flight) = self.remove(name)
+                {
+                    let seat = self.seat_of(flight.call);
+                    self.tell(now, seat, |client, io| {
+                        client.reply(now, flight.call, flight.attempt, &flight.reply, io);
+                    });
+                }
+            }
+            Step::Due => {
+                if let Some((_, call)) = self.dues.pop() {
+                    self.give_up(now, call);
+                }
+            }
+            Step::Arrive => self.arrive(now)?,
+            Step::User => {
+                if let Some(arrival) = self.users.as_mut().and_then(ClosedLoop::next) {
+                    self.books.add(arrival);
+                    self.arrive(now)?;
+                }
+            }
+            Step::Timer => {
+                if let Some((_, (seat, token))) = self.timers.pop() {
+                    self.tell(now, seat, |client, io| client.timer(now, token, io));
+                }
+            }
+            Step::Wake => {
+                for seat in 0..self.seats.len() {
+                    if self.seats.get(seat).is_some_and(|seat| seat.wake.is_some_and(|at| at <= now)) {
+                        self.tell(now, seat, |client, io| client.wake(now, io));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn seat_of(&self, call: u32) -> usize {
+        call as usize % self.seats.len().max(1)
+    }
+
+    fn arrive(&mut self, now: Timestamp) -> Result<(), RunError> {
+        let Some(arrival) = self.books.arrivals.get(self.next_arrival).copied() else { return Ok(()) };
+        let number = u32::try_from(self.next_arrival).ok().filter(|number| *number < u32::MAX);
+        let number = number.ok_or(RunError::TooManyCalls)?;
+        self.next_arrival += 1;
+        let due = self.scenario.due(&arrival);
+        self.books.open();
+        // All lanes have the same cap in practice; a client knows one at most.
+        let (tokens, _) = self.service.cost(LaneId(0), &arrival.load(), 0);
+        let call = ClientCall {
+            number,
+            tenant: arrival.tenant,
+            conversation: arrival.prefix.map(|prefix| prefix.conversation),
+            cached_tokens: arrival.prefix.map_or(0, |prefix| prefix.tokens),
+            max_tokens: arrival.max_tokens,
+            tokens,
+            deadline: Some(due),
+        };
+        let seat = self.seat_of(number);
+        if self.seats.get(seat).is_some_and(|seat| seat.hangs_up) {
+            self.dues.push(due, number);
+        }
+        self.tell(now, seat, |client, io| client.call(now, &call, io));
+        Ok(())
+    }
+
+    /// Lets a client act, and does what it wants.
+    fn tell(&mut self, now: Timestamp, seat: usize, act: impl FnOnce(&mut dyn Client, &mut Io<'_>)) {
+        if let Some(seat) = self.seats.get_mut(seat) {
+            act(&mut *seat.client, &mut Io { actions: &mut self.actions, rng: &mut seat.dice });
+            seat.wake = seat.client.next_wake();
+        }
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::Send { call, lane, attempt, max_tokens } => {
+                    self.books.note(&[0, u64::from(call), attempt, lane as u64, now.as_micros()]);
+                    self.send(now, call, lane, attempt, max_tokens);
+                }
+                Action::Abort { call, attempt } => {
+                    self.books.note(&[2, u64::from(call), attempt, now.as_micros()]);
+                    self.abort(now, call, attempt);
+                }
+                Action::Timer { at, token } => self.timers.push(at.max(now), (seat, token)),
+                Action::End { call, end, retry_at } => {
+                    self.books.note(&[1, u64::from(call), now.as_micros()]);
+                    self.over(now, call, end, retry_at);
+                }
+            }
         }
     }
 
-    fn reach(&mut self, service: &mut Service, now: Timestamp, attempt: AttemptId, rng: &mut dyn Rng) {
-        let Some(flight) = self.flights.get(&attempt).copied() else { return };
-        let load = self.load(flight.call);
-        let measured = self.plan.arrivals.get(flight.call).is_some_and(|arrival| self.plan.measures(arrival));
-        let tag = measured.then(|| flight.call.to_string());
-        let back = now.saturating_add(self.plan.hop);
-        let mut set = |outcome, ticket| {
-            if let Some(flight) = self.flights.get_mut(&attempt) {
-                flight.outcome = outcome;
-                flight.ticket = ticket;
+    fn send(&mut self, now: Timestamp, call: u32, lane: usize, attempt: u64, max_tokens: Option<u64>) {
+        let Some(record) = self.books.record_mut(call) else { return };
+        let sibling = record.out;
+        let reply = ClientReply::Cut;
+        let flight =
+            Flight { call, attempt, lane, max_tokens, ticket: None, reply, sibling, stage: Stage::Reaching };
+        let name = self.attempts.insert(flight);
+        record.out = name;
+        self.reaching.push(now.saturating_add(self.hop), name);
+    }
+
+    /// Takes an attempt out of the list of its call.
+    fn remove(&mut self, name: u64) -> Option<Flight> {
+        let flight = self.attempts.remove(name)?;
+        let record = self.books.record_mut(flight.call)?;
+        if record.out == name {
+            record.out = flight.sibling;
+            return Some(flight);
+        }
+        let mut before = record.out;
+        while let Some(other) = self.attempts.get_mut(before) {
+            if other.sibling == name {
+                other.sibling = flight.sibling;
+                break;
             }
+            before = other.sibling;
+        }
+        Some(flight)
+    }
+
+    /// Tells the service, or stops on the way to it, that an attempt is no longer wanted.
+    fn abort(&mut self, now: Timestamp, call: u32, attempt: u64) {
+        let mut name = self.books.record_mut(call).map_or(NEVER, |record| record.out);
+        while let Some(flight) = self.attempts.get_mut(name) {
+            if flight.attempt != attempt {
+                name = flight.sibling;
+                continue;
+            }
+            if flight.stage != Stage::Returning {
+                flight.stage = Stage::Returning;
+                let settled = flight.ticket.take().and_then(|ticket| self.service.abandon(now, ticket));
+                flight.reply = ClientReply::Aborted { settled: settled.unwrap_or(0) };
+                self.returning.push(now.saturating_add(self.hop), name);
+            }
+            return;
+        }
+    }
+
+    fn reach(&mut self, now: Timestamp, name: u64) {
+        let Some(flight) = self.attempts.get(name).copied().filter(|flight| flight.stage == Stage::Reaching) else {
+            return;
         };
-        let Some(lane) = flight.lane else {
-            set(Outcome::of(OutcomeClass::Unusable), None);
-            return self.steps.push(Reverse((back, Step::Return(attempt))));
-        };
-        match service.admit_on(now, lane, &load, tag.as_deref(), rng) {
+        let mut load = self.books.load(flight.call);
+        load.max_tokens = flight.max_tokens.or(load.max_tokens);
+        let reply = self.service.admit_on(now, LaneId(flight.lane), &load, None, &mut self.dice);
+        self.books.reached(now, flight.call, &reply);
+        let (reply, ticket, ends) = match reply {
             Reply::Accepted(accepted) => {
-                let (ends, outcome) = match accepted.stream_error {
-                    Some(error) => (error.at, failed(error.error, None, Spent::Unknown)),
-                    None => {
-                        let (_, settled) = service.cost(lane, &load, accepted.output_tokens);
-                        let output = u32::try_from(accepted.output_tokens).unwrap_or(u32::MAX);
-                        (accepted.finish_at, Outcome::success(settled).output_tokens(output))
-                    }
-                };
-                set(outcome, Some(accepted.ticket));
-                self.steps.push(Reverse((ends, Step::Finish(attempt))));
+                let reply = self.planned(&accepted);
+                let ends = accepted.stream_error.map_or(accepted.finish_at, |error| error.at);
+                (reply, Some(accepted.ticket), Some(ends))
             }
             Reply::Refused(Refusal { error, retry_after }) => {
-                set(failed(error, retry_after, Spent::Nothing), None);
-                self.steps.push(Reverse((back, Step::Return(attempt))));
+                (ClientReply::Error { error, retry_after, delivered: false, charged: false }, None, None)
             }
-            Reply::Reset => {
-                let failure = Failure { kind: FailureKind::Io, ..Failure::default() };
-                set(classify(&failure).outcome(None), None);
-                self.steps.push(Reverse((back, Step::Return(attempt))));
-            }
+            Reply::Reset => (ClientReply::Cut, None, None),
+        };
+        if let Some(flight) = self.attempts.get_mut(name) {
+            (flight.reply, flight.ticket) = (reply, ticket);
+            flight.stage = if ends.is_some() { Stage::Working } else { Stage::Returning };
+        }
+        match ends {
+            Some(at) => self.ending.push(at, name),
+            None => self.returning.push(now.saturating_add(self.hop), name),
         }
     }
 
-    fn drain(&mut self, engine: &mut Engine, now: Timestamp) {
-        while let Some(decision) = engine.poll_decision() {
-            match decision {
-                Decision::Send { call, attempt, endpoint, .. } | Decision::Hedge { call, attempt, endpoint, .. } => {
-                    self.note(&[0, call.0, attempt.0, u64::from(endpoint.0), now.as_micros()]);
-                    self.send(now, call, attempt, endpoint);
-                }
-                // The loser of a hedge runs to its end here, as it does at a service that does not notice.
-                Decision::Abort { .. } => {}
-                Decision::End { call, reason } => {
-                    self.note(&[1, call.0, now.as_micros()]);
-                    let key = match reason {
-                        EndReason::Failed { class } => format!("failed: {class}"),
-                        other => other.to_string(),
-                    };
-                    *self.report.ends.entry(key).or_default() += 1;
-                }
+    fn planned(&self, accepted: &Accepted) -> ClientReply {
+        match accepted.stream_error {
+            Some(broken) => ClientReply::Error {
+                error: broken.error,
+                retry_after: None,
+                delivered: self.scenario.streaming && broken.after_output_tokens > 0,
+                charged: true,
+            },
+            None => ClientReply::Answer { settled: 0, output_tokens: accepted.output_tokens },
+        }
+    }
+
+    fn end(&mut self, now: Timestamp, name: u64) {
+        let Some(flight) = self.attempts.get_mut(name).filter(|flight| flight.stage == Stage::Working) else { return };
+        flight.stage = Stage::Returning;
+        let used = flight.ticket.take().and_then(|ticket| self.service.finish(now, ticket));
+        if let ClientReply::Answer { settled, .. } = &mut flight.reply {
+            *settled = used.unwrap_or(0);
+        }
+        let answered = matches!(flight.reply, ClientReply::Answer { .. });
+        self.books.finished(now, flight.call, answered);
+        self.returning.push(now.saturating_add(self.hop), name);
+    }
+
+    fn give_up(&mut self, now: Timestamp, call: u32) {
+        if self.books.record_mut(call).is_none_or(|record| record.ended) {
+            return;
+        }
+        let mut name = self.books.record_mut(call).map_or(NEVER, |record| core::mem::replace(&mut record.out, NEVER));
+        while let Some(flight) = self.attempts.remove(name) {
+            if let Some(ticket) = flight.ticket {
+                self.service.abandon(now, ticket);
             }
+            name = flight.sibling;
         }
-        while let Some(event) = engine.poll_event() {
-            self.report.events += match event {
-                Event::EventsDropped { count } => count,
-                _ => 1,
-            };
-        }
+        self.over(now, call, End::GaveUp, None);
+        let seat = self.seat_of(call);
+        self.tell(now, seat, |client, io| client.gave_up(now, call, io));
     }
 
-    fn send(&mut self, now: Timestamp, call: CallId, attempt: AttemptId, endpoint: EndpointId) {
-        let lane = self.lanes.get(usize::from(endpoint.0)).copied().flatten();
-        let call = usize::try_from(call.0).unwrap_or(usize::MAX);
-        let outcome = Outcome::of(OutcomeClass::Unavailable);
-        self.flights.insert(attempt, Flight { call, lane, ticket: None, outcome });
-        self.steps.push(Reverse((now.saturating_add(self.plan.hop), Step::Reach(attempt))));
-    }
-
-    /// FNV-1a over whole words.
-    fn note(&mut self, words: &[u64]) {
-        for word in words {
-            self.report.digest = (self.report.digest ^ word).wrapping_mul(0x0100_0000_01b3);
+    fn over(&mut self, now: Timestamp, call: u32, end: End, retry_at: Option<Timestamp>) {
+        let measured = self.books.arrivals.get(call as usize).is_some_and(|arrival| self.scenario.measures(arrival));
+        if self.books.ended(now, call, end, retry_at, measured)
+            && let Some(users) = &mut self.users
+        {
+            users.think(now);
         }
     }
 }
 
-/// The report on an error, by the same classifier that a real client uses.
-fn failed(error: ErrorKind, retry_after: Option<Duration>, spent: Spent) -> Outcome {
-    let message = error.message("the model");
-    let failure = Failure::response(Some(error.exception()), Some(error.status()), Some(&message));
-    Outcome { spent, ..classify(&failure).outcome(retry_after) }
+/// Whether an error means that the caller sends too much: what a user sees as throttling.
+pub(crate) const fn is_throttling(error: ErrorKind) -> bool {
+    matches!(
+        error,
+        ErrorKind::RequestsPerMinute
+            | ErrorKind::RequestRate
+            | ErrorKind::TokensPerMinute
+            | ErrorKind::TokensPerDay
+            | ErrorKind::ModelOverloaded
+    )
 }

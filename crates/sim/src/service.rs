@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use sluicegate::{Rng, Timestamp, random};
 
-use crate::attempt::{Accepted, Attempt, LaneId, Load, Refusal, Reply, StreamError, Ticket};
+use crate::attempt::{Accepted, Attempt, LaneId, Load, Prefix, Refusal, Reply, StreamError, Ticket};
 use crate::config::{ConfigError, Effect, LaneConfig, ServiceConfig, WHOLE_PERMILLE};
 use crate::error::{ErrorKind, RefusalClass};
 use crate::lane::{Lane, REQUEST};
 use crate::ledger::{End, LaneLedger, Ledger};
 use crate::quota::{DAY_US, Hold, Window};
+use crate::slab::Slab;
+
+/// One second in microseconds.
+const SECOND_US: u64 = 1_000_000;
 
 /// Attempts in flight at most over all lanes; one more is refused with 503 so that no caller can fill the memory.
 pub const MAX_IN_FLIGHT: usize = 1 << 20;
@@ -30,11 +34,13 @@ impl From<ErrorKind> for Turned {
 #[derive(Clone, Debug)]
 struct Flight {
     lane: usize,
+    /// Its prefix split into cache reads and writes.
     load: Load,
+    prefix: Option<Prefix>,
     tag: Option<String>,
     accepted: Accepted,
     tokens: Option<Hold>,
-    day: Hold,
+    day: Option<Hold>,
 }
 
 /// A simulated Amazon Bedrock: no clock, no generator, no threads. Time that goes backwards is clamped to the latest
@@ -45,10 +51,11 @@ pub struct Service {
     lanes: Vec<Lane>,
     /// Region, then model id, to the index of the lane.
     index: BTreeMap<String, BTreeMap<String, usize>>,
-    /// Daily tokens per Region.
-    days: Vec<Window>,
-    flights: BTreeMap<Ticket, Flight>,
-    tickets: u64,
+    /// Daily tokens per Region, where any lane of it is checked.
+    days: Vec<Option<Window>>,
+    flights: Slab<Flight>,
+    /// Before this, time passes without anything to do.
+    quiet_until: Timestamp,
     ledger: Ledger,
 }
 
@@ -67,15 +74,16 @@ impl Service {
             lanes: Vec::new(),
             index: BTreeMap::new(),
             days: Vec::new(),
-            flights: BTreeMap::new(),
-            tickets: 0,
+            flights: Slab::default(),
+            quiet_until: Timestamp::ZERO,
             ledger: Ledger::default(),
         };
         let mut regions: Vec<&str> = Vec::new();
         for (at, lane) in config.lanes.iter().enumerate() {
             let region = regions.iter().position(|known| *known == lane.region).unwrap_or_else(|| {
                 regions.push(&lane.region);
-                service.days.push(Window::new(DAY_US, config.day_phase_us, Timestamp::ZERO));
+                let checked = config.lanes.iter().any(|one| one.region == lane.region && one.tokens_per_day.is_some());
+                service.days.push(checked.then(|| Window::new(DAY_US, config.day_phase_us, Timestamp::ZERO)));
                 regions.len() - 1
             });
             let models = service.index.entry(lane.region.clone()).or_default();
@@ -119,15 +127,34 @@ impl Service {
 
     /// Lets time pass to `now`; answers the time that counts, which is never before an earlier one.
     pub fn advance(&mut self, now: Timestamp) -> Timestamp {
-        let now = self.now.max(now);
-        for (lane, books) in self.lanes.iter_mut().zip(&mut self.ledger.lanes) {
-            while let Some(at) = lane.next_change().filter(|at| *at <= now) {
-                books.close_rows(at, |at, row| lane.measure(at, row));
-                lane.apply_change(at);
-            }
+        let now = self.pass(now);
+        for (lane, books) in self.lanes.iter().zip(&mut self.ledger.lanes) {
             books.close_rows(now, |at, row| lane.measure(at, row));
         }
+        now
+    }
+
+    /// The same, but for the state of the second that is still open.
+    fn pass(&mut self, now: Timestamp) -> Timestamp {
+        let now = self.now.max(now);
         self.now = now;
+        if now < self.quiet_until {
+            return now;
+        }
+        let mut quiet_until =
+            Timestamp::from_micros((now.as_micros() / SECOND_US).saturating_add(1).saturating_mul(SECOND_US));
+        for (lane, books) in self.lanes.iter_mut().zip(&mut self.ledger.lanes) {
+            loop {
+                let change = lane.next_change().filter(|at| *at <= now);
+                let take = lane.next_take().filter(|at| *at <= now);
+                let Some(at) = change.into_iter().chain(take).min() else { break };
+                books.close_rows(at, |at, row| lane.measure(at, row));
+                if change == Some(at) { lane.apply_change(at) } else { lane.take(at) }
+            }
+            books.close_rows(now, |at, row| lane.measure(at, row));
+            quiet_until = lane.next_change().into_iter().chain(lane.next_take()).fold(quiet_until, Timestamp::min);
+        }
+        self.quiet_until = quiet_until;
         now
     }
 
@@ -140,7 +167,7 @@ impl Service {
         if let Some(lane) = self.lane(&attempt.region, &attempt.model) {
             return self.admit_on(now, lane, &attempt.load, tag, rng);
         }
-        let now = self.advance(now);
+        let now = self.pass(now);
         self.ledger.attempt(now, None, tag);
         self.ledger.refused(now, None, tag, Some(ErrorKind::ResourceNotFound));
         Reply::Refused(ErrorKind::ResourceNotFound.into())
@@ -168,7 +195,7 @@ impl Service {
         tag: Option<&str>,
         rng: Option<&mut dyn Rng>,
     ) -> Reply {
-        let now = self.advance(now);
+        let now = self.pass(now);
         self.ledger.attempt(now, Some(lane.0), tag);
         let turned = match self.decide(now, lane.0, load, tag, rng) {
             Ok(accepted) => return Reply::Accepted(accepted),
@@ -195,8 +222,11 @@ impl Service {
     ) -> Result<Accepted, Turned> {
         let crowded = self.flights.len() >= MAX_IN_FLIGHT;
         let lane = self.lanes.get_mut(id).ok_or(ErrorKind::ResourceNotFound)?;
-        let breaks = strike(lane, now, &mut rng)?;
-        if let Some(error) = self.days.get(lane.region).and_then(|day| check(lane, day, now, load, crowded)) {
+        let breaks = strike(lane, &mut rng)?;
+        let prefix = load.prefix;
+        let load = lane.cache.resolve(now, &lane.config, load);
+        let day = self.days.get_mut(lane.region).and_then(Option::as_mut);
+        if let Some(error) = check(lane, day.as_deref(), now, &load, crowded) {
             if error.class() != RefusalClass::Other
                 && let Some(quota) = &mut lane.requests
             {
@@ -206,20 +236,18 @@ impl Service {
         }
         let draw = |rng: Option<&mut dyn Rng>| rng.map_or(u64::MAX / 2, |rng| rng.next_u64());
         let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(draw(rng)));
-        let cap = lane.cap(load);
+        let cap = lane.cap(&load);
         let output_tokens = wanted.min(cap);
-        let reserved = lane.reservation(load);
+        let reserved = lane.reservation(&load);
         if let Some(quota) = &mut lane.requests {
-            quota.reserve(now, REQUEST);
+            quota.take(now, REQUEST);
         }
-        let tokens = lane.tokens.as_mut().and_then(|quota| quota.reserve(now, reserved));
-        let day = self.days.get_mut(lane.region).ok_or(ErrorKind::InternalServer)?.hold(now, reserved);
-        let (first_token_at, finish_at) = lane.times(now, load, output_tokens);
+        let tokens = lane.tokens.as_mut().map(|quota| quota.take(now, reserved));
+        let day = day.map(|day| day.hold(now, reserved));
+        let (first_token_at, finish_at) = lane.times(now, &load, output_tokens);
         lane.in_flight += 1;
-        let ticket = Ticket(self.tickets);
-        self.tickets += 1;
         let mut accepted = Accepted {
-            ticket,
+            ticket: Ticket(0),
             lane: LaneId(id),
             first_token_at,
             finish_at,
@@ -232,40 +260,44 @@ impl Service {
             StreamError { at: accepted.token_at(after_output_tokens), after_output_tokens, error }
         });
         self.ledger.admitted(now, id, tag, reserved);
-        self.flights
-            .insert(ticket, Flight { lane: id, load: *load, tag: tag.map(str::to_owned), accepted, tokens, day });
+        let tag = tag.map(str::to_owned);
+        accepted.ticket = Ticket(self.flights.insert(Flight { lane: id, load, prefix, tag, accepted, tokens, day }));
         Ok(accepted)
     }
 
-    /// The answer is complete, or has ended in its error: settles what was generated. A ticket no longer known is
-    /// ignored.
-    pub fn finish(&mut self, now: Timestamp, ticket: Ticket) {
+    /// The answer is complete, or has ended in its error: settles what was generated, and says at how many quota tokens.
+    /// A ticket no longer known is ignored.
+    pub fn finish(&mut self, now: Timestamp, ticket: Ticket) -> Option<u64> {
         self.end(now, ticket, |accepted, _| match accepted.stream_error {
             Some(error) => (error.after_output_tokens, End::Failed),
             None => (accepted.output_tokens, End::Completed),
-        });
+        })
     }
 
-    /// The client went away: settles the input and the output generated so far. What the real service charges then is
-    /// not documented. A ticket no longer known is ignored.
-    pub fn abandon(&mut self, now: Timestamp, ticket: Ticket) {
-        self.end(now, ticket, |accepted, now| (accepted.generated(now), End::Abandoned));
+    /// The client went away: settles the input and the output generated so far, and says at how many quota tokens. What
+    /// the real service charges then is not documented. A ticket no longer known is ignored.
+    pub fn abandon(&mut self, now: Timestamp, ticket: Ticket) -> Option<u64> {
+        self.end(now, ticket, |accepted, now| (accepted.generated(now), End::Abandoned))
     }
 
-    fn end(&mut self, now: Timestamp, ticket: Ticket, how: impl Fn(&Accepted, Timestamp) -> (u64, End)) {
-        let now = self.advance(now);
-        let Some(flight) = self.flights.remove(&ticket) else { return };
-        let Some(lane) = self.lanes.get_mut(flight.lane) else { return };
+    fn end(&mut self, now: Timestamp, ticket: Ticket, how: impl Fn(&Accepted, Timestamp) -> (u64, End)) -> Option<u64> {
+        let now = self.pass(now);
+        let flight = self.flights.remove(ticket.0)?;
+        let lane = self.lanes.get_mut(flight.lane)?;
         let (output, end) = how(&flight.accepted, now);
         let used = lane.settlement(&flight.load, output);
         if let (Some(quota), Some(hold)) = (&mut lane.tokens, &flight.tokens) {
             quota.settle(now, hold, used);
         }
-        if let Some(day) = self.days.get_mut(lane.region) {
-            day.settle(now, &flight.day, used);
+        if let (Some(Some(day)), Some(hold)) = (self.days.get_mut(lane.region), &flight.day) {
+            day.settle(now, hold, used);
+        }
+        if let (End::Completed, Some(prefix)) = (end, flight.prefix) {
+            lane.cache.keep(now, &lane.config, prefix);
         }
         lane.in_flight = lane.in_flight.saturating_sub(1);
         self.ledger.ended(now, flight.lane, flight.tag.as_deref(), used, end);
+        Some(used)
     }
 
     /// Whether an attempt would be admitted and answered, as of the latest [`Service::advance`] to `now`. Faults that
@@ -274,8 +306,12 @@ impl Service {
     pub fn would_admit(&self, now: Timestamp, lane: LaneId, load: &Load) -> bool {
         let Some(lane) = self.lanes.get(lane.0) else { return false };
         let crowded = self.flights.len() >= MAX_IN_FLIGHT;
-        !lane.is_closed(now)
-            && self.days.get(lane.region).is_some_and(|day| check(lane, day, now, load, crowded).is_none())
+        let load = lane.cache.resolve(now, &lane.config, load);
+        !lane.is_closed() && check(lane, self.day(lane), now, &load, crowded).is_none()
+    }
+
+    fn day(&self, lane: &Lane) -> Option<&Window> {
+        self.days.get(lane.region)?.as_ref()
     }
 
     /// The time before which no attempt like this is admitted on the lane by the passing of time alone, as of the latest
@@ -284,7 +320,8 @@ impl Service {
     pub fn earliest(&self, now: Timestamp, lane: LaneId, load: &Load) -> Option<Timestamp> {
         let lane = self.lanes.get(lane.0)?;
         let change = lane.next_change();
-        let candidate = if lane.is_closed(now) || !lane.has_slot(now) { None } else { self.refilled(now, lane, load) };
+        let load = lane.cache.resolve(now, &lane.config, load);
+        let candidate = if lane.is_closed() || !lane.has_slot() { None } else { self.refilled(now, lane, &load) };
         match (candidate, change) {
             (Some(candidate), Some(change)) => Some(candidate.min(change)),
             (candidate, change) => candidate.or(change),
@@ -300,7 +337,7 @@ impl Service {
         if let Some(quota) = &lane.tokens {
             at = at.max(quota.earliest(now, reserved)?);
         }
-        if let (Some(limit), Some(day)) = (lane.config.tokens_per_day, self.days.get(lane.region)) {
+        if let (Some(limit), Some(day)) = (lane.config.tokens_per_day, self.day(lane)) {
             if reserved > limit {
                 return None;
             }
@@ -311,7 +348,8 @@ impl Service {
         Some(at)
     }
 
-    /// What an attempt costs in quota tokens on a lane: (reserved, settled after `output` tokens).
+    /// What an attempt costs in quota tokens on a lane: (reserved, settled after `output` tokens). A prefix counts in
+    /// full, as if no cache held it.
     #[must_use]
     pub fn cost(&self, lane: LaneId, load: &Load, output: u64) -> (u64, u64) {
         self.lanes.get(lane.0).map_or((0, 0), |lane| (lane.reservation(load), lane.settlement(load, output)))
@@ -320,13 +358,16 @@ impl Service {
     /// When an attempt admitted on a lane at `now` is answered; the output length is the median where it is not given.
     #[must_use]
     pub fn finish_time(&self, now: Timestamp, lane: LaneId, load: &Load) -> Timestamp {
-        self.lanes.get(lane.0).map_or(Timestamp::MAX, |lane| lane.times(now, load, lane.output(load)).1)
+        let Some(lane) = self.lanes.get(lane.0) else { return Timestamp::MAX };
+        let load = lane.cache.resolve(now, &lane.config, load);
+        lane.times(now, &load, lane.output(&load)).1
     }
 
-    /// The same for the expected output: the given length, else the median, cut at the cap.
-    pub(crate) fn expected_cost(&self, lane: LaneId, load: &Load) -> (u64, u64) {
-        let output = self.lanes.get(lane.0).map_or(0, |lane| lane.output(load));
-        self.cost(lane, load, output)
+    /// What an attempt settles at on a lane at `now`, with the output length given, else the median, cut at the cap.
+    pub(crate) fn expected_cost(&self, now: Timestamp, lane: LaneId, load: &Load) -> u64 {
+        let Some(lane) = self.lanes.get(lane.0) else { return 0 };
+        let load = lane.cache.resolve(now, &lane.config, load);
+        lane.settlement(&load, lane.output(&load))
     }
 
     /// A time before which no attempt admitted at `now` or later is answered, whatever faults end or begin.
@@ -343,9 +384,9 @@ impl Service {
 }
 
 /// Lets the faults in force strike: a refusal, a cut, or an error to come.
-fn strike(lane: &Lane, now: Timestamp, rng: &mut Option<&mut dyn Rng>) -> Result<Option<(ErrorKind, u64)>, Turned> {
+fn strike(lane: &Lane, rng: &mut Option<&mut dyn Rng>) -> Result<Option<(ErrorKind, u64)>, Turned> {
     let mut breaks = None;
-    for effect in lane.effects(now) {
+    for effect in lane.active().iter().copied() {
         let mut hit = |share: u32| match rng {
             Some(rng) => random::scale(rng.next_u64(), u64::from(WHOLE_PERMILLE) - 1) < u64::from(share),
             None => share >= WHOLE_PERMILLE,
@@ -367,8 +408,8 @@ fn strike(lane: &Lane, now: Timestamp, rng: &mut Option<&mut dyn Rng>) -> Result
 }
 
 /// Why slots and quotas do not let an attempt in, if they do not.
-fn check(lane: &Lane, day: &Window, now: Timestamp, load: &Load, crowded: bool) -> Option<ErrorKind> {
-    if crowded || !lane.has_slot(now) {
+fn check(lane: &Lane, day: Option<&Window>, now: Timestamp, load: &Load, crowded: bool) -> Option<ErrorKind> {
+    if crowded || !lane.has_slot() {
         return Some(ErrorKind::TooManyConnections);
     }
     if lane.requests.as_ref().is_some_and(|quota| !quota.would_admit(now, REQUEST)) {
@@ -378,6 +419,6 @@ fn check(lane: &Lane, day: &Window, now: Timestamp, load: &Load, crowded: bool) 
     if lane.tokens.as_ref().is_some_and(|quota| !quota.would_admit(now, reserved)) {
         return Some(ErrorKind::TokensPerMinute);
     }
-    let spent = |limit| day.used_at(now).saturating_add(reserved) > limit;
+    let spent = |limit| day.is_some_and(|day| day.used_at(now).saturating_add(reserved) > limit);
     lane.config.tokens_per_day.is_some_and(spent).then_some(ErrorKind::TokensPerDay)
 }

@@ -238,12 +238,11 @@ pub(crate) async fn drive(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluicegate::Timestamp;
 
     #[test]
     fn a_message_has_the_arrivals_size() {
         let arrival =
-            Arrival { at: Timestamp::ZERO, input_tokens: 1_004, output_tokens: 9, max_tokens: Some(MAX_TOKENS) };
+            Arrival { input_tokens: 1_004, output_tokens: 9, max_tokens: Some(MAX_TOKENS), ..Arrival::default() };
         let message = message(&arrival).unwrap();
         assert_eq!(message.content()[0].as_text().unwrap().len(), 4_200);
         assert_eq!(metadata(7, &arrival)["sluicegate-output-tokens"], "9");

@@ -5,7 +5,7 @@ use sluicegate::Timestamp;
 use super::{at_s, rng};
 use crate::{
     Effect, Fault, LaneConfig, LaneId, Law, Load, MaxTokens, OracleCall, Order, Reply, Schedule, Service,
-    ServiceConfig, Workload, best, greedy, upper_bound,
+    ServiceConfig, Workload, best, fair, greedy, upper_bound,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -170,4 +170,31 @@ fn calls_that_cannot_be_in_time_are_skipped() {
     assert_eq!(upper_bound(&config, &[LaneId(0)], &calls).unwrap(), 1);
     assert!(best(&ServiceConfig::new(vec![]), &[], &calls).is_err());
     assert!(upper_bound(&ServiceConfig::new(vec![]), &[], &calls).is_err());
+}
+
+/// Three times what the tokens carry, so that most are refused: who is served must not depend on what he asks.
+#[test]
+fn a_fair_queue_does_not_choose_whom_it_serves() {
+    for law in [Law::Sliding, Law::Continuous { burst_permille: 100, start_permille: 1_000 }] {
+        let config = one(|lane| {
+            lane.law = law;
+            lane.output_multiplier = 5;
+            lane.tokens_per_minute = Some(600_000);
+        });
+        let calls = calls(13_500, 600, 4);
+        let lanes = lane_ids(&config);
+        let schedule = fair(&config, &lanes, &calls).unwrap();
+        let mean = |calls: &[&OracleCall], size: fn(&OracleCall) -> u64| {
+            calls.iter().map(|call| size(call)).sum::<u64>() / calls.len() as u64
+        };
+        let served: Vec<&OracleCall> =
+            schedule.starts.iter().zip(&calls).filter(|(start, _)| start.is_some()).map(|(_, call)| call).collect();
+        let all: Vec<&OracleCall> = calls.iter().collect();
+        for size in [|call: &OracleCall| call.load.input_tokens, |call: &OracleCall| call.load.output_tokens.unwrap()] {
+            let (found, wanted) = (mean(&served, size), mean(&all, size));
+            assert!(found.abs_diff(wanted) * 20 < wanted, "{law:?}: {found} on average instead of {wanted}");
+        }
+        assert!(schedule.in_time < greedy(&config, &lanes, &calls, Order::Arrival).unwrap().in_time);
+        assert!(schedule.in_time <= upper_bound(&config, &lanes, &calls).unwrap());
+    }
 }

@@ -165,6 +165,7 @@ fn reservation_and_settlement_follow_the_burndown_rules() {
         cache_write_tokens: 1_000,
         max_tokens: Some(8_000),
         output_tokens: None,
+        prefix: None,
     };
     assert_eq!(service.cost(LANE, &load, 900), (16_000, 13_000));
     assert_eq!(service.cost(LANE, &load, 1_500), (16_000, 19_000));
@@ -192,6 +193,7 @@ fn settlement_agrees_with_the_published_measurements() {
             cache_write_tokens,
             max_tokens: Some(8_000),
             output_tokens: Some(output),
+            prefix: None,
         };
         assert_eq!(service.cost(LANE, &load, output).1, used);
         let before = service.ledger().lanes[0].totals.tokens_settled;

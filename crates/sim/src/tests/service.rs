@@ -1,7 +1,9 @@
 use sluicegate::Timestamp;
 
 use super::{LANE, accepted, at_s, rng, service, small};
-use crate::{Attempt, Effect, ErrorKind, Fault, LaneConfig, LaneId, Load, Reply, Service, ServiceConfig};
+use crate::{
+    Attempt, Effect, ErrorKind, Fault, LaneConfig, LaneId, Law, Load, OtherUser, Prefix, Reply, Service, ServiceConfig,
+};
 
 fn fault(effect: Effect) -> Fault {
     Fault { from_us: 0, to_us: 60_000_000, effect }
@@ -237,4 +239,43 @@ fn time_never_goes_backwards() {
     accepted(service.admit_on(at_s(100), LANE, &small(), None, &mut rng()));
     error_of(service.admit_on(at_s(1), LANE, &small(), None, &mut rng()));
     assert_eq!(service.advance(at_s(1)), at_s(100));
+}
+
+#[test]
+fn another_user_takes_his_share_whatever_we_do() {
+    for law in [Law::Sliding, Law::Fixed { phase_us: 7 }, Law::Continuous { burst_permille: 100, start_permille: 0 }] {
+        let mut service = service(|lane| {
+            lane.law = law;
+            lane.requests_per_minute = Some(600);
+            lane.other_user = Some(OtherUser { share_permille: 400, takes_per_minute: 60, seed: 3 });
+        });
+        let (mut admitted, mut rng) = (0, rng());
+        for tick in 0..60 * 20 * 20 {
+            let now = Timestamp::from_micros(tick * 50_000);
+            if let Reply::Accepted(accepted) = service.admit_on(now, LANE, &small(), None, &mut rng) {
+                service.finish(now, accepted.ticket);
+                admitted += 1;
+            }
+        }
+        // Twenty minutes of 600 requests, less his four in ten.
+        assert!((6_900..7_700).contains(&admitted), "{law:?}: {admitted}");
+    }
+}
+
+#[test]
+fn a_conversation_is_cheap_where_its_prefix_is_held() {
+    let mut service = service(|lane| {
+        lane.tokens_per_minute = Some(1_000_000);
+        lane.reserve_cache_reads = false;
+    });
+    let turn = |tokens| Load { prefix: Some(Prefix { conversation: 9, tokens }), ..small() };
+    let mut settle = |at, tokens| {
+        let accepted = accepted(service.admit_on(at_s(at), LANE, &turn(tokens), None, &mut rng()));
+        service.finish(accepted.finish_at, accepted.ticket).unwrap()
+    };
+    assert_eq!(settle(0, 5_000), 100 + 5_000 + 50);
+    assert_eq!(settle(10, 5_150), 100 + 150 + 50, "the rest is read");
+    assert_eq!(settle(400, 5_300), 100 + 5_300 + 50, "forgotten after five minutes");
+    let totals = service.ledger().lanes[0].totals;
+    assert_eq!(totals.tokens_reserved, 5_200 + 350 + 5_500);
 }

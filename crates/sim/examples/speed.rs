@@ -1,0 +1,74 @@
+//! How fast the simulator is: `cargo run --release -p sluicegate-sim --example speed`.
+//!
+//! Prints attempts and calls per second of wall time on one core, for a simulated hour at a load above the quota, and for a
+//! day at 30 requests a second.
+
+#![expect(clippy::disallowed_methods, reason = "this program measures wall time")]
+#![expect(clippy::float_arithmetic, reason = "figures for people")]
+
+use std::time::Instant;
+
+use sluicegate_sim::{
+    ClientKind, LaneConfig, Law, MaxTokens, Oracle, Peer, Scenario, ServiceConfig, Workload, run_calls,
+};
+
+const SECOND: u64 = 1_000_000;
+
+/// Three Regions of so many requests a minute.
+fn scenario(requests_per_minute: u64, per_1000_s: u64, measured_s: u64) -> Scenario {
+    let lane = |region: &str| {
+        let mut lane = LaneConfig::new(region, "m");
+        lane.law = Law::Continuous { burst_permille: 100, start_permille: 1_000 };
+        lane.requests_per_minute = Some(requests_per_minute);
+        lane.tokens_per_minute = Some(requests_per_minute * 20_000);
+        lane.output_multiplier = 5;
+        lane
+    };
+    let service = ServiceConfig::new(["us-east-1", "us-east-2", "us-west-2"].map(lane).into());
+    let mut scenario = Scenario::new(service, Workload::azure_conversation(per_1000_s, MaxTokens::Fixed(1_024)));
+    scenario.measured_us = measured_s * SECOND;
+    scenario
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("{:<34} {:<18} {:>9} {:>9} {:>8} {:>12}", "scenario", "client", "calls", "attempts", "s", "attempts/s");
+    let plans = [
+        ("1 h, 30/s, quota for 60/s", scenario(1_200, 30_000, 3_600)),
+        ("1 h, 30/s, quota for 20/s", scenario(400, 30_000, 3_600)),
+        ("24 h, 30/s, quota for 36/s", scenario(720, 30_000, 86_400)),
+    ];
+    for (name, scenario) in &plans {
+        let ours = ClientKind::sluicegate(scenario.policy()?);
+        let start = Instant::now();
+        let arrivals = scenario.arrivals();
+        println!(
+            "{name:<34} {:<18} {:>9} {:>9} {:>8.2}",
+            "(drawing calls)",
+            arrivals.len(),
+            0,
+            start.elapsed().as_secs_f64()
+        );
+        for kind in [ours, ClientKind::Peer(Peer::RoundRobin), ClientKind::Peer(Peer::AwsStandard21)] {
+            let arrivals = arrivals.clone();
+            let start = Instant::now();
+            let report = run_calls(scenario, &kind, arrivals)?.report;
+            let seconds = start.elapsed().as_secs_f64();
+            let attempts: u64 = report.lanes.iter().map(|lane| lane.attempts).sum();
+            let rate = attempts as f64 / seconds;
+            println!(
+                "{name:<34} {:<18} {:>9} {attempts:>9} {seconds:>8.2} {rate:>12.0}",
+                kind.name(),
+                report.all.calls
+            );
+        }
+        let start = Instant::now();
+        let fair = Oracle::fair_only(scenario, &arrivals)?;
+        println!(
+            "{name:<34} {:<18} {:>9} {fair:>9} {:>8.2}",
+            "(fair oracle)",
+            arrivals.len(),
+            start.elapsed().as_secs_f64()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What becomes of each call of a run, seen at the service.
+
+use std::collections::BTreeMap;
+
+use sluicegate::Timestamp;
+
+use crate::attempt::{Load, Reply};
+use crate::client::End;
+use crate::error::RefusalClass;
+use crate::ledger::{Ledger, Sorted};
+use crate::report::{Figures, Report, Spread};
+use crate::scenario::Scenario;
+use crate::workload::Arrival;
+
+/// A time that does not come, and the name of no attempt.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// The fate of one call, in little space: a day has millions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    attempts: u32,
+    refused: u32,
+    errors: u32,
+    pub(crate) ended: bool,
+    admitted: u64,
+    completed: u64,
+    /// Its latest attempt that is out.
+    pub(crate) out: u64,
+}
+
+impl Record {
+    const NEW: Self =
+        Self { attempts: 0, refused: 0, errors: 0, ended: false, admitted: NEVER, completed: NEVER, out: NEVER };
+}
+
+#[derive(Debug)]
+pub(crate) struct Books {
+    pub(crate) arrivals: Vec<Arrival>,
+    records: Vec<Record>,
+    ends: BTreeMap<End, u64>,
+    throttled: u64,
+    refusals: Vec<u64>,
+    refusals_with_time: u64,
+    digest: u64,
+}
+
+impl Books {
+    pub(crate) fn new(arrivals: Vec<Arrival>) -> Self {
+        Self {
+            records: Vec::with_capacity(arrivals.len()),
+            arrivals,
+            ends: BTreeMap::new(),
+            throttled: 0,
+            refusals: Vec::new(),
+            refusals_with_time: 0,
+            digest: 0xcbf2_9ce4_8422_2325,
+        }
+    }
+
+    pub(crate) fn add(&mut self, arrival: Arrival) {
+        self.arrivals.push(arrival);
+    }
+
+    /// Opens the record of the next call.
+    pub(crate) fn open(&mut self) {
+        self.records.push(Record::NEW);
+    }
+
+    pub(crate) fn record_mut(&mut self, call: u32) -> Option<&mut Record> {
+        self.records.get_mut(call as usize)
+    }
+
+    pub(crate) fn load(&self, call: u32) -> Load {
+        self.arrivals.get(call as usize).map_or_else(Load::default, Arrival::load)
+    }
+
+    /// FNV-1a over whole words.
+    pub(crate) fn note(&mut self, words: &[u64]) {
+        for word in words {
+            self.digest = (self.digest ^ word).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn reached(&mut self, now: Timestamp, call: u32, reply: &Reply) {
+        let Some(record) = self.record_mut(call) else { return };
+        record.attempts += 1;
+        match reply {
+            Reply::Accepted(_) => record.admitted = record.admitted.min(now.as_micros()),
+            Reply::Refused(refusal) if refusal.error.class() != RefusalClass::Other => record.refused += 1,
+            Reply::Refused(_) | Reply::Reset => record.errors += 1,
+        }
+    }
+
+    pub(crate) fn finished(&mut self, now: Timestamp, call: u32, answered: bool) {
+        let Some(record) = self.record_mut(call) else { return };
+        if answered {
+            record.completed = record.completed.min(now.as_micros());
+        } else {
+            record.errors += 1;
+        }
+    }
+
+    /// Ends a call; answers whether it had not ended before.
+    pub(crate) fn ended(
+        &mut self,
+        now: Timestamp,
+        call: u32,
+        end: End,
+        retry_at: Option<Timestamp>,
+        measured: bool,
+    ) -> bool {
+        let Some(record) = self.records.get_mut(call as usize).filter(|record| !record.ended) else { return false };
+        record.ended = true;
+        if measured {
+            *self.ends.entry(end).or_default() += 1;
+            self.throttled += u64::from(end == End::Throttled);
+            if let (End::Refused(_), Some(arrival)) = (end, self.arrivals.get(call as usize)) {
+                self.refusals.push(now.as_micros().saturating_sub(arrival.at.as_micros()));
+                self.refusals_with_time += u64::from(retry_at.is_some());
+            }
+        }
+        true
+    }
+
+    /// The report, and the calls.
+    pub(crate) fn close(self, scenario: &Scenario, client: &str, ledger: &Ledger) -> (Report, Vec<Arrival>) {
+        let names = &scenario.workload.tenants;
+        let mut all = Sums::default();
+        let mut tenants = vec![Sums::default(); if names.len() > 1 { names.len() } else { 0 }];
+        for (arrival, record) in self.arrivals.iter().zip(&self.records) {
+            if scenario.measures(arrival) {
+                let due = scenario.due(arrival).as_micros();
+                all.add(arrival, record, due);
+                if let Some(tenant) = tenants.get_mut(arrival.tenant as usize) {
+                    tenant.add(arrival, record, due);
+                }
+            }
+        }
+        let tenants = names.iter().zip(tenants).map(|(tenant, sums)| (tenant.name.clone(), sums.close())).collect();
+        let report = Report {
+            client: client.to_owned(),
+            all: all.close(),
+            tenants,
+            ends: self.ends.into_iter().map(|(end, count)| (end.name(), count)).collect(),
+            throttled: self.throttled,
+            refusals: Spread::from(&Sorted::new(self.refusals)),
+            refusals_with_time: self.refusals_with_time,
+            lanes: ledger.lanes.iter().map(|lane| lane.totals).collect(),
+            digest: self.digest,
+        };
+        (report, self.arrivals)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    figures: Figures,
+    waits: Vec<u64>,
+    services: Vec<u64>,
+}
+
+impl Sums {
+    fn add(&mut self, arrival: &Arrival, record: &Record, due: u64) {
+        let figures = &mut self.figures;
+        figures.calls += 1;
+        figures.attempts += u64::from(record.attempts);
+        figures.refused += u64::from(record.refused);
+        figures.errors += u64::from(record.errors);
+        match record.completed {
+            NEVER => figures.never += 1,
+            at if at <= due => figures.in_time += 1,
+            _ => figures.late += 1,
+        }
+        if record.admitted != NEVER {
+            self.waits.push(record.admitted.saturating_sub(arrival.at.as_micros()));
+            if record.completed != NEVER {
+                self.services.push(record.completed.saturating_sub(record.admitted));
+            }
+        }
+    }
+
+    fn close(self) -> Figures {
+        Figures {
+            waits: Spread::from(&Sorted::new(self.waits)),
+            services: Spread::from(&Sorted::new(self.services)),
+            ..self.figures
+        }
+    }
+}

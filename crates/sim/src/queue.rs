@@ -1,0 +1,66 @@
+//! A queue by time for things that mostly come in order.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use sluicegate::Timestamp;
+
+/// What is put in no earlier than the last goes into a plain queue; the rest into a heap. Among equals of one part the
+/// first in is the first out.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeQueue<T> {
+    sorted: VecDeque<(Timestamp, T)>,
+    strays: BinaryHeap<Reverse<(Timestamp, u64, T)>>,
+    next: u64,
+}
+
+impl<T: Ord> Default for TimeQueue<T> {
+    fn default() -> Self {
+        Self { sorted: VecDeque::new(), strays: BinaryHeap::new(), next: 0 }
+    }
+}
+
+impl<T: Ord + Copy> TimeQueue<T> {
+    pub(crate) fn push(&mut self, at: Timestamp, thing: T) {
+        if self.sorted.back().is_none_or(|last| last.0 <= at) {
+            self.sorted.push_back((at, thing));
+        } else {
+            self.next += 1;
+            self.strays.push(Reverse((at, self.next, thing)));
+        }
+    }
+
+    pub(crate) fn peek(&self) -> Option<Timestamp> {
+        let sorted = self.sorted.front().map(|first| first.0);
+        match self.strays.peek() {
+            None => sorted,
+            Some(Reverse((stray, ..))) => Some(sorted.map_or(*stray, |sorted| sorted.min(*stray))),
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Timestamp, T)> {
+        let sorted = self.sorted.front().map(|first| first.0);
+        let stray = self.strays.peek().map(|Reverse((at, ..))| *at);
+        if stray.is_some_and(|stray| sorted.is_none_or(|sorted| stray < sorted)) {
+            return self.strays.pop().map(|Reverse((at, _, thing))| (at, thing));
+        }
+        self.sorted.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_come_out_in_the_order_of_their_times() {
+        let mut queue = TimeQueue::default();
+        for (at, thing) in [(5, 'a'), (9, 'b'), (3, 'c'), (9, 'd'), (3, 'e'), (7, 'f')] {
+            queue.push(Timestamp::from_micros(at), thing);
+        }
+        assert_eq!(queue.peek(), Some(Timestamp::from_micros(3)));
+        let out: String = std::iter::from_fn(|| queue.pop()).map(|(_, thing)| thing).collect();
+        assert_eq!(out, "ceafbd");
+        assert_eq!(queue.peek(), None);
+    }
+}
