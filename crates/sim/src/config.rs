@@ -116,7 +116,8 @@ pub struct LaneConfig {
 
 /// Another user of the account: takes his share of the minute quotas whatever we do, at random moments.
 ///
-/// He is not refused, so that the share is exact: where nothing is left, he leaves a debt to us.
+/// He is not refused, so that his share is exact: where nothing is left, he leaves a debt to us. Fixed minutes forget debts,
+/// so there he gets no more than what we leave him.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtherUser {

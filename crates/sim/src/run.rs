@@ -367,8 +367,7 @@ impl Player<'_> {
         let Some(record) = self.books.record_mut(call) else { return };
         let sibling = record.out;
         let reply = ClientReply::Cut;
-        let flight =
-            Flight { call, attempt, lane, max_tokens, ticket: None, reply, sibling, stage: Stage::Reaching };
+        let flight = Flight { call, attempt, lane, max_tokens, ticket: None, reply, sibling, stage: Stage::Reaching };
         let name = self.attempts.insert(flight);
         record.out = name;
         self.reaching.push(now.saturating_add(self.hop), name);
