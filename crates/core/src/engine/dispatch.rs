@@ -250,13 +250,13 @@ impl Engine {
     /// Sends one call past the head, to an endpoint that is free and too slow for what time the head has left. That
     /// takes nothing the head could use. The most urgent call that the endpoint answers in time goes.
     ///
-    /// Where none can go now: when the one that would could.
+    /// Where none can go now: when the one that would could, or when it would be too late for that one and another's turn.
     fn pass(&mut self, now: Timestamp, model: ModelId) -> Result<(), Option<Timestamp>> {
         let mut next = None;
         for index in 0.. {
             let Some(endpoint) = self.idle.get(index).copied() else { break };
             let Some(slot) = self.in_time_at(now, endpoint, model) else { continue };
-            let CallState { id, tokens, .. } = self.calls.states[slot];
+            let Call { id, tokens, deadline, max_tokens, .. } = self.calls.states[slot].call();
             match self.start(now, endpoint, tokens) {
                 Start::Now => {
                     self.send(now, id, endpoint);
@@ -264,6 +264,10 @@ impl Engine {
                 }
                 Start::At(at, _) => next = sooner(next, at),
                 Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
+            }
+            if let Some(deadline) = deadline {
+                let allowance = self.endpoints[usize::from(endpoint.0)].service_times.allowance(max_tokens);
+                next = sooner(next, deadline.saturating_sub(allowance).saturating_add(Duration::from_micros(1)));
             }
         }
         Err(next)
