@@ -69,8 +69,9 @@ pub use bucket::Bucket;
 pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryBudgetState, RetryKind};
 pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
 pub use engine::{
-    AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, Explanation, Input, InputError, LabelId,
-    Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, Trial, WakeReason, Wakeup,
+    AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, EventField, EventKind, Explanation,
+    FieldKind, Input, InputError, LabelId, Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, Trial,
+    WakeReason, Wakeup,
 };
 pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};

@@ -1,6 +1,7 @@
 //! What a module without std and without a host has to bring along: an entry, memory, and an end to panics.
 #![expect(unsafe_code, reason = "an allocator is unsafe by its trait, an exported name because no linker checks it")]
 
+use alloc::format;
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -51,4 +52,19 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn play(seed: u64) -> u64 {
     crate::play(seed)
+}
+
+/// How many traces the module carries.
+#[unsafe(no_mangle)]
+extern "C" fn traces() -> usize {
+    crate::TRACES.len()
+}
+
+/// The line of one trace: its digest, two spaces, its name. Where it begins, for the lower half, and how many bytes it has,
+/// for the upper one.
+#[unsafe(no_mangle)]
+extern "C" fn replay(index: usize) -> u64 {
+    let (name, trace) = crate::TRACES[index];
+    let line = format!("{}  {name}", crate::digest(trace)).leak();
+    (line.len() as u64) << 32 | line.as_ptr().addr() as u64
 }

@@ -7,7 +7,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::io::{Call, CallId, Event, LabelId};
+use super::event::Event;
+use super::io::{Call, CallId, LabelId};
 use crate::defaults::LABELS_KEPT;
 use crate::outcome::Outcome;
 use crate::output_length::{OutputLengths, OutputLengthsState};

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
+use super::event::Event;
 use super::explain::Standing;
-use super::io::{AttemptId, Call, CallId, Decision, EndReason, Event, Refusal};
+use super::io::{AttemptId, Call, CallId, Decision, EndReason, Refusal};
 use super::route::{Route, nowhere, sooner};
 use super::start::Start;
 use super::tree::Links;

@@ -1,13 +1,10 @@
 //! What goes into the engine and what comes out of it.
 
-use core::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::BreakerState;
-use crate::outcome::{Outcome, OutcomeClass, Quota};
-use crate::policy::{EndpointId, ModelId, PoolId};
-use crate::time::{Timestamp, as_micros};
+use crate::outcome::{Outcome, OutcomeClass};
+use crate::policy::{EndpointId, ModelId};
+use crate::time::Timestamp;
 
 /// Names one logical request of the application; the caller picks it and does not use it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -322,6 +319,9 @@ pub enum InputError {
 }
 
 impl InputError {
+    /// The codes of all such errors.
+    pub const CODES: &[&str] = &["duplicate_call", "unknown_call", "unknown_attempt", "unknown_model"];
+
     /// The stable name of the error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -372,166 +372,4 @@ pub enum WakeReason {
     Hedge,
     /// A permit was held too long.
     Lease,
-}
-
-/// What happened, for logs and metrics. Fields that end a word in `_tokens` count quota tokens; durations are measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Event {
-    /// An attempt goes out.
-    Sent {
-        /// The call.
-        call: CallId,
-        /// The attempt.
-        attempt: AttemptId,
-        /// Where to.
-        endpoint: EndpointId,
-        /// 1 for the call's first attempt.
-        number: u32,
-        /// Since the call was submitted.
-        #[serde(rename = "waited_us", with = "as_micros")]
-        waited: Duration,
-        /// What it reserves.
-        reserved_tokens: u64,
-    },
-    /// A second attempt goes out beside one that takes long. A `sent` event comes with it.
-    Hedged {
-        /// The call.
-        call: CallId,
-        /// The second attempt.
-        attempt: AttemptId,
-        /// Where the first one is.
-        first: EndpointId,
-        /// Since the first one went out.
-        #[serde(rename = "after_us", with = "as_micros")]
-        after: Duration,
-    },
-    /// An attempt ended and its permit was settled.
-    Settled {
-        /// The call.
-        call: CallId,
-        /// The attempt.
-        attempt: AttemptId,
-        /// Where it was sent.
-        endpoint: EndpointId,
-        /// How it ended.
-        class: OutcomeClass,
-        /// What it had reserved.
-        reserved_tokens: u64,
-        /// What it was settled at.
-        spent_tokens: u64,
-        /// Since it went out.
-        #[serde(rename = "took_us", with = "as_micros")]
-        took: Duration,
-    },
-    /// A call will be tried again.
-    RetryPlanned {
-        /// The call.
-        call: CallId,
-        /// Not before this time.
-        at: Timestamp,
-        /// How the last attempt ended.
-        class: OutcomeClass,
-        /// Whether the retry budget, not the backoff, set the time.
-        bounded: bool,
-    },
-    /// A call is over.
-    Ended {
-        /// The call.
-        call: CallId,
-        /// How.
-        reason: EndReason,
-        /// Attempts it took.
-        attempts: u32,
-        /// Since it was submitted.
-        #[serde(rename = "took_us", with = "as_micros")]
-        took: Duration,
-    },
-    /// A refusal showed that a pool's limit was wrong; this one holds now.
-    LimitLearned {
-        /// The pool.
-        pool: PoolId,
-        /// Which of its limits.
-        quota: Quota,
-        /// The limit in force, in requests or tokens per minute.
-        limit: u64,
-    },
-    /// Capacity errors lowered the number of attempts that may be out at an endpoint.
-    ConcurrencyLowered {
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// The number now.
-        limit: u64,
-    },
-    /// A breaker changed its state.
-    BreakerChanged {
-        /// Whose.
-        endpoint: EndpointId,
-        /// To what.
-        state: BreakerState,
-    },
-    /// A call came again soon after it had ended without an answer: whoever made it retries as well. Two who retry
-    /// multiply their attempts; switch the other off.
-    StackedRetry {
-        /// The call.
-        call: CallId,
-        /// Since the one before it ended.
-        #[serde(rename = "since_us", with = "as_micros")]
-        since: Duration,
-    },
-    /// Answers need far less than their calls reserve for them.
-    CapAdvised {
-        /// The model that was asked for.
-        model: ModelId,
-        /// The calls' label.
-        label: LabelId,
-        /// A cap on the answer, in tokens.
-        cap: u32,
-        /// The share of answers that it holds, in thousandths.
-        holds_permille: u32,
-        /// What asking for no more would free, at the present rate of answers.
-        frees_tokens_per_minute: u64,
-    },
-    /// An answer was cut short by a cap that the engine had lowered; the call is sent again with its own.
-    CapLifted {
-        /// The call.
-        call: CallId,
-        /// The cap that was too low, in tokens.
-        cap: u32,
-    },
-    /// A call went elsewhere than where its prompt cache is.
-    AffinityMoved {
-        /// The call.
-        call: CallId,
-        /// Where its cache is.
-        from: EndpointId,
-        /// Where it went.
-        to: EndpointId,
-    },
-    /// The service said that the endpoint cannot serve its model; it is left out for a while.
-    EndpointUnusable {
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// Until when.
-        until: Timestamp,
-    },
-    /// An attempt was never reported; its permit was taken back and its call ended.
-    LeaseExpired {
-        /// The call.
-        call: CallId,
-        /// The attempt.
-        attempt: AttemptId,
-    },
-    /// Time went backwards; the engine went on with the latest time it had seen.
-    ClockBackwards {
-        /// How far.
-        #[serde(rename = "by_us", with = "as_micros")]
-        by: Duration,
-    },
-    /// Nobody took the events out; the oldest were dropped.
-    EventsDropped {
-        /// How many in all.
-        count: u64,
-    },
 }

@@ -4,6 +4,7 @@ mod advice;
 mod attempts;
 mod calls;
 mod dispatch;
+mod event;
 mod explain;
 mod hedge;
 mod history;
@@ -26,12 +27,12 @@ use alloc::vec::Vec;
 use advice::Lengths;
 use attempts::{AttemptState, Attempts};
 use calls::{CallPhase, CallState, Calls};
+pub use event::{Event, EventField, EventKind, FieldKind};
 pub use explain::{EndpointView, Explanation, Phase, Standing, Trial};
 use history::History;
 use homes::Homes;
 pub use io::{
-    AttemptId, Call, CallId, Decision, EndReason, Event, Input, InputError, LabelId, Refusal, TenantId, WakeReason,
-    Wakeup,
+    AttemptId, Call, CallId, Decision, EndReason, Input, InputError, LabelId, Refusal, TenantId, WakeReason, Wakeup,
 };
 use queue::Queue;
 use route::Candidates;

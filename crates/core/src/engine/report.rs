@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::io::{AttemptId, CallId, EndReason, Event};
+use super::event::Event;
+use super::io::{AttemptId, CallId, EndReason};
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::backoff::Backoff;
 use crate::breaker::BreakerState;
