@@ -263,7 +263,7 @@ events! {
         /// Until when.
         until: Timestamp => Measure "microseconds since the origin",
     },
-    /// An attempt was never reported; its permit was taken back and its call ended.
+    /// An attempt was never reported; its permit was taken back. Its call ends unless a second attempt for it is out.
     LeaseExpired = "lease_expired" {
         /// The call.
         call: CallId => Identity,
