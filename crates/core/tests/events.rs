@@ -17,7 +17,7 @@ fn kind(field: &EventField) -> &'static str {
 
 fn table() -> String {
     let mut text = String::from(
-        "Generated from the definition of `Event` by `SLUICEGATE_BLESS=1 cargo test -p sluicegate --test events`.\n\n\
+        "<!-- Written by `SLUICEGATE_BLESS=1 cargo test -p sluicegate --test events` from the definition of `Event`. -->\n\n\
         An *identity* says which or how; a *counter* adds up over events; a *measure* is looked at as a distribution or by\n\
         its last value. Each kind of event can itself be counted.\n\n\
         | event | field | kind | unit | meaning |\n|---|---|---|---|---|\n",

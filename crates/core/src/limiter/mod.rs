@@ -92,9 +92,10 @@ impl Permit {
 
 /// The counters of one quota pool: requests, tokens and tokens per day, and attempts under way.
 ///
-/// Each minute quota is kept twice. A [`Bucket`] paces what goes out, so that a service which refills continuously is
-/// never ahead of us by more than the burst; a [`Window`] over a little more than a minute holds the sum, so that a
-/// service which counts by the clock, at whatever phase, never sees more than the quota in one of its minutes.
+/// Each minute quota is kept twice. A [`Bucket`](crate::Bucket) paces what goes out, so that a service which refills
+/// continuously is never ahead of us by more than the burst; a [`Window`](crate::Window) over a little more than a minute
+/// holds the sum, so that a service which counts by the clock, at whatever phase, never sees more than the quota in one of
+/// its minutes.
 ///
 /// # What that costs
 ///
