@@ -22,7 +22,7 @@ const LOOK_EVERY: u32 = 64;
 const MINUTE_US: u128 = 60_000_000;
 
 /// What was learned of the answers to one kind of call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kind {
     lengths: OutputLengths,
     /// The cap that calls ask for, in sixteenths of a token, exponentially weighted.
@@ -57,7 +57,7 @@ pub(super) struct Advice {
 }
 
 /// What was learned of the length of answers, by model and label: at most [`LABELS_KEPT`] kinds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lengths {
     kinds: BTreeMap<(ModelId, LabelId), Kind>,
 }

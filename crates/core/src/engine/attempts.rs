@@ -75,7 +75,7 @@ impl Node<ByHedge> for AttemptState {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Attempts {
     states: Store<AttemptState>,
     leases: Tree<ByExpiry>,

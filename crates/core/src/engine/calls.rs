@@ -266,7 +266,7 @@ impl Node<ByTime> for CallState {
 }
 
 /// All calls under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Calls {
     pub(super) states: Store<CallState>,
     delayed: Tree<ByTime>,

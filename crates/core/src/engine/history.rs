@@ -27,7 +27,7 @@ struct Record {
 
 /// The last [`DECISIONS_KEPT`] things that happened to calls, and what is being considered at present. Allocates nothing
 /// once it is full.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
     ring: Vec<Record>,
     next: usize,

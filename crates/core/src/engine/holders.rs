@@ -68,7 +68,7 @@ impl Node<ByLoad> for Holder {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Holders {
     holders: Store<Holder>,
     by_load: Tree<ByLoad>,

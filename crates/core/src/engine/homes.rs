@@ -8,7 +8,7 @@ use crate::policy::EndpointId;
 use crate::time::Timestamp;
 
 /// The endpoint that last served each affinity key. Holds [`AFFINITY_KEYS`]; the one used longest ago makes room.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Homes {
     keys: BTreeMap<u64, (EndpointId, Timestamp)>,
     by_use: BTreeSet<(Timestamp, u64)>,

@@ -51,7 +51,7 @@ use crate::random::Rng;
 use crate::service_times::ServiceTimes;
 use crate::time::Timestamp;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct EndpointState {
     breaker: Breaker,
     concurrency: AdaptiveConcurrency,
@@ -62,7 +62,7 @@ struct EndpointState {
     answers: Answers,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ModelState {
     candidates: Candidates,
     queue: Queue,
@@ -75,7 +75,7 @@ struct ModelState {
 ///
 /// All state is bounded: waiting calls by the policy's queue, attempts by what the pools admit, events by
 /// [`EVENTS_KEPT`](crate::defaults::EVENTS_KEPT).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     policy: Policy,
     pools: Vec<Limiter>,
@@ -224,6 +224,12 @@ impl Engine {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.attempts.len()
+    }
+
+    /// Attempts that hold a permit of a pool.
+    #[must_use]
+    pub fn pool_in_flight(&self, pool: PoolId) -> Option<u64> {
+        self.pools.get(usize::from(pool.0)).map(Limiter::in_flight)
     }
 
     /// How much of a pool's limit in force is used at `now`, in thousandths.

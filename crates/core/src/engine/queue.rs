@@ -71,7 +71,7 @@ impl Node<ByService> for Tenant {
 /// Between two tenants that always have calls waiting, the weighted tokens served differ by at most the largest call of
 /// each, plus what is reserved for calls that are out. Memory: one entry for each tenant that waits, is out, or was
 /// served more than the least served one. The calls themselves are elsewhere, and are named by their slot there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue {
     tenants: Store<Tenant>,
     /// The tenants with waiting calls, by what they were served.

@@ -32,7 +32,7 @@ pub(super) struct Tier {
 }
 
 /// The endpoints that may serve a model, best tier first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Candidates {
     pub(super) endpoints: Vec<EndpointId>,
     tiers: Vec<Tier>,

@@ -7,7 +7,7 @@ use crate::defaults::{FAILURES_KEPT, STACKED_WITHIN};
 use crate::time::Timestamp;
 
 /// The calls that lately ended without an answer, by the hash of what they asked; at most [`FAILURES_KEPT`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Failures {
     ended: BTreeMap<u64, Timestamp>,
     order: VecDeque<(Timestamp, u64)>,

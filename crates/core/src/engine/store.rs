@@ -15,7 +15,7 @@ pub(super) trait Named {
 /// sixteenth in reserve. Nothing is given back before the store itself is, so it allocates nothing once it has grown.
 ///
 /// Whoever remembers the number of a slot forgets it when the item is removed: the slot is used again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Store<T> {
     items: Vec<T>,
     free: Vec<u32>,
@@ -115,7 +115,7 @@ const EMPTY: Cell = Cell { tag: 0, slot: NONE };
 
 /// A hash table of slots with linear probing, filled to three quarters at most. It grows by a quarter at a time, so that
 /// it holds little room in reserve, and closes the gap of whatever is removed, so that it never has to be cleaned.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Table {
     cells: Vec<Cell>,
     used: usize,
