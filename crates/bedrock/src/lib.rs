@@ -9,6 +9,7 @@
 //! | what will an attempt reserve, and what did it use? | [`Catalogue::reserve`], [`Catalogue::settle`] |
 //! | how many input tokens is a request, without a tokenizer? | [`estimate_request`], [`Ratios`] |
 //! | what did the service say it used? | [`usage_from_body`], [`usage_from_headers`] |
+//! | can the cap on its answer be lowered, and did it cut the answer short? | [`lower_max_tokens`], [`cut_by_max_tokens`] |
 //! | why did an attempt fail, and what follows from it? | [`classify`] |
 //! | when does the service want to be asked again? | [`retry_after`] |
 //!
@@ -52,6 +53,7 @@ extern crate alloc;
 
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
+mod cap;
 mod catalogue;
 mod classify;
 mod cost;
@@ -66,6 +68,7 @@ mod retry_after;
 mod shape;
 mod usage;
 
+pub use cap::{can_lower_max_tokens, cut_by_max_tokens, lower_max_tokens};
 pub use catalogue::{Burndown, Catalogue, MaxOutput};
 pub use classify::{Failure, FailureKind, Verdict, classify, reason};
 pub use cost::Usage;

@@ -84,7 +84,7 @@ const INVOKE_SETTINGS: &[&str] = &[
 ];
 
 /// Where each format keeps its maximum of output tokens.
-const INVOKE_MAX_TOKENS: &[&str] = &[
+pub(crate) const INVOKE_MAX_TOKENS: &[&str] = &[
     "/max_tokens",
     "/max_completion_tokens",
     "/inferenceConfig/maxTokens",
@@ -95,7 +95,7 @@ const INVOKE_MAX_TOKENS: &[&str] = &[
     "/maxTokens",
 ];
 
-fn max_tokens(body: &Value, operation: Operation) -> Option<u64> {
+pub(crate) fn max_tokens(body: &Value, operation: Operation) -> Option<u64> {
     let places = match operation {
         Operation::Converse => &["/inferenceConfig/maxTokens"][..],
         Operation::InvokeModel => INVOKE_MAX_TOKENS,

@@ -365,3 +365,172 @@ async fn calls_can_be_spawned_on_other_threads() {
     assert!(tokio::spawn(stream).await.unwrap().is_ok());
     assert!(tokio::spawn(json).await.unwrap().is_ok());
 }
+
+/// Converse as JSON, with an answer that wants to be so long.
+fn wanting(output_tokens: u32, cap: Option<u32>) -> Vec<u8> {
+    let mut body = json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}],
+        "requestMetadata": {"sluicegate-output-tokens": output_tokens.to_string()}});
+    if let Some(cap) = cap {
+        body["inferenceConfig"] = json!({"temperature": 0.5, "maxTokens": cap});
+    }
+    body.to_string().into_bytes()
+}
+
+fn reserved(fake: &Fake) -> u64 {
+    fake.ledger().lanes.iter().map(|lane| lane.totals.tokens_reserved).sum()
+}
+
+#[tokio::test]
+async fn a_slow_region_is_hedged_and_given_up_when_the_other_answers() {
+    let mut document = json!({"hedge": {"after_permille": 900, "share_permille": 1_000}});
+    document["endpoints"] = json!({
+        REGIONS[0]: {"model": MODEL, "target": PROFILE, "pools": [REGIONS[0]]},
+        REGIONS[1]: {"model": MODEL, "target": PROFILE, "pools": [REGIONS[1]], "group": 1},
+    });
+    let usual = fake(vec![lane(REGIONS[0]), lane(REGIONS[1])]).await;
+    let (client, _) = watched(&usual, policy(&REGIONS, document.clone()));
+    let ask = |client: &Client| client.converse().model_id(MODEL).messages(user("hello"));
+    for _ in 0..60 {
+        ask(&client).lone().send().await.unwrap();
+    }
+    let snapshot = client.gate().snapshot();
+
+    let mut slow = lane(REGIONS[0]);
+    slow.first_token_us = 60_000_000;
+    let fake = fake(vec![slow, lane(REGIONS[1])]).await;
+    let config = sdk_config(&fake.url(), "AKIATEST");
+    let policy = policy(&REGIONS, document);
+    let client = Client::builder(policy, &config).seed(1).restore(snapshot, Duration::ZERO).build().unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(30), ask(&client).send()).await.unwrap().unwrap();
+    assert!(answer.usage().is_some());
+    let ledger = fake.ledger();
+    let seen: Vec<u64> = ledger.lanes.iter().map(|lane| lane.totals.attempts).collect();
+    assert_eq!((seen, ledger.lanes[1].totals.completed), (vec![1, 1], 1));
+    assert_eq!(client.gate().inspect(|engine, _| engine.in_flight()), 0);
+}
+
+/// A client that lowers caps and has seen a hundred answers of 50 tokens.
+async fn lowering() -> (Fake, Client, Events) {
+    let fake = fake(vec![lane(REGIONS[0])]).await;
+    let clamp = json!({"output_cap": {"clamp": true, "minimum_answers": 100}});
+    let (client, events) = watched(&fake, policy(&REGIONS[..1], clamp));
+    for _ in 0..100 {
+        let body = wanting(50, Some(4_000));
+        client.send_json(JsonOperation::Converse, MODEL, body, CallOptions::default()).await.unwrap();
+    }
+    (fake, client, events)
+}
+
+#[tokio::test]
+async fn a_lowered_cap_reaches_the_service_and_is_lifted_for_an_answer_that_it_cuts_short() {
+    let (fake, client, events) = lowering().await;
+    let send = |body| client.send_json(JsonOperation::Converse, MODEL, body, CallOptions::default());
+    let before = reserved(&fake);
+    let answer = send(wanting(50, Some(4_000))).await.unwrap();
+    let input = answer.usage.unwrap().input;
+    let lowered = reserved(&fake) - before - input;
+    assert!((50..500).contains(&lowered), "{lowered}");
+
+    // Those that need more get it, with the cap that they had, or with the model's as they had none.
+    for (wants, cap, own) in [(2_000, Some(4_000), 4_000), (6_000, None, 8_192)] {
+        let before = reserved(&fake);
+        let answer = send(wanting(wants, cap)).await.unwrap();
+        let value: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((&value["stopReason"], answer.usage.unwrap().output), (&json!("end_turn"), u64::from(wants)));
+        let seen = reserved(&fake) - before - 2 * input;
+        assert!(seen >= own + lowered && seen < own + 2_500, "{seen}");
+    }
+    let lifted = events.lock().unwrap().iter().filter(|event| matches!(event, Event::CapLifted { .. })).count();
+    assert_eq!(lifted, 2);
+}
+
+#[tokio::test]
+async fn typed_operations_and_vendors_bodies_are_lowered_too_and_streams_and_thinking_are_not() {
+    let (fake, client, _) = lowering().await;
+    let cap = InferenceConfiguration::builder().max_tokens(4_000).temperature(0.5).build();
+    let before = reserved(&fake);
+    let request = client.converse().model_id(MODEL).messages(user("hello")).inference_config(cap.clone());
+    request.request_metadata("sluicegate-output-tokens", "50").send().await.unwrap();
+    assert!(reserved(&fake) - before < 500);
+
+    let before = reserved(&fake);
+    let request = client.converse_stream().model_id(MODEL).messages(user("hello")).inference_config(cap);
+    let mut answer = request.send().await.unwrap();
+    while answer.stream.recv().await.unwrap().is_some() {}
+    assert!((4_000..4_050).contains(&(reserved(&fake) - before)));
+
+    let mut body = json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 4_000,
+        "messages": [{"role": "user", "content": "hello"}], "thinking": {"type": "enabled", "budget_tokens": 2_000}});
+    let invoke = |body: &Value| client.invoke_model().model_id(MODEL).body(Blob::new(body.to_string())).send();
+    let before = reserved(&fake);
+    invoke(&body).await.unwrap();
+    assert!((4_000..4_050).contains(&(reserved(&fake) - before)));
+
+    body.as_object_mut().unwrap().remove("thinking");
+    let before = reserved(&fake);
+    invoke(&body).await.unwrap();
+    // Lowered, and lifted if this answer wants to be longer.
+    let seen = reserved(&fake) - before;
+    assert!(!(500..=4_050).contains(&seen), "{seen}");
+}
+
+#[tokio::test]
+async fn a_conversation_stays_in_one_region() {
+    let fake = fake(vec![lane(REGIONS[0]), lane(REGIONS[1])]).await;
+    let client = client(&fake);
+    let mut homes = Vec::new();
+    for key in 0..6 {
+        let before: Vec<u64> = fake.ledger().lanes.iter().map(|lane| lane.totals.attempts).collect();
+        for turn in 0..5 {
+            let ask = client.converse().model_id(MODEL).messages(user(&format!("turn {turn}")));
+            ask.affinity(format!("conversation {key}")).send().await.unwrap();
+        }
+        let lanes = fake.ledger().lanes;
+        let turns: Vec<u64> = lanes.iter().zip(before).map(|(lane, before)| lane.totals.attempts - before).collect();
+        assert!(turns == [5, 0] || turns == [0, 5], "{turns:?}");
+        homes.push(turns[0]);
+    }
+    assert!(homes.contains(&0) && homes.contains(&5), "conversations are spread: {homes:?}");
+}
+
+#[tokio::test]
+async fn a_fallback_model_serves_and_is_settled_by_its_own_rates_while_the_first_is_shut() {
+    let small = "amazon.nova-micro-v1:0";
+    let mut micro = LaneConfig::new(REGIONS[0], small);
+    micro.first_token_us = 1_000;
+    micro.tokens_per_second = 100_000;
+    let fake = fake(vec![lane(REGIONS[0]), micro]).await;
+    let document = json!({
+        "endpoints": {
+            "big": {"model": MODEL, "target": PROFILE, "region": REGIONS[0], "pools": [REGIONS[0]], "breaker": "forced-open"},
+            "small": {"model": small, "region": REGIONS[0], "pools": [REGIONS[0]]},
+        },
+        "models": {MODEL: {"fallbacks": [small]}},
+    });
+    let (client, events) = watched(&fake, policy(&REGIONS[..1], document));
+    let answer = client.converse().model_id(MODEL).messages(user("hello")).send().await.unwrap();
+    let usage = answer.usage().unwrap();
+    let cost = u64::try_from(usage.input_tokens() + usage.output_tokens()).unwrap();
+    assert_eq!((spent(&events), settled(&fake)), (vec![cost], cost));
+    assert_eq!(fake.ledger().lanes[1].totals.attempts, 1);
+}
+
+#[tokio::test]
+async fn a_refused_call_that_comes_again_is_somebody_elses_retry() {
+    let fake = fake(vec![lane(REGIONS[0])]).await;
+    let (client, events) = watched(&fake, policy(&REGIONS[..1], json!({})));
+    let stacked = || events.lock().unwrap().iter().filter(|event| matches!(event, Event::StackedRetry { .. })).count();
+    let body =
+        |text: &str| json!({"messages": [{"role": "pilot", "content": [{"text": text}]}]}).to_string().into_bytes();
+    for text in ["one", "two", "one"] {
+        let send = client.send_json(JsonOperation::Converse, MODEL, body(text), CallOptions::default());
+        assert!(send.await.is_err());
+    }
+    assert_eq!(stacked(), 1);
+    for text in ["one", "two", "one"] {
+        let pilot = Message::builder().role("pilot".into()).content(ContentBlock::Text(text.into())).build().unwrap();
+        let ask = client.converse().model_id(MODEL).messages(pilot).request_metadata("a", "b");
+        assert!(ask.request_metadata("c", "d").send().await.is_err());
+    }
+    assert_eq!(stacked(), 2);
+}

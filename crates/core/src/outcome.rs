@@ -100,7 +100,8 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u32>,
     /// The answer was cut short by the cap on its length, and none of it reached the caller yet. Where the engine had
-    /// lowered that cap, the call is sent again with its own.
+    /// lowered that cap, the call is sent again with its own. The sender keeps this answer until the call ends and hands it
+    /// out if nothing better comes, whatever the reason of the end.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub truncated: bool,
 }

@@ -10,9 +10,10 @@ use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
-use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, OutcomeClass, Policy, TenantId};
+use sluicegate::{EndReason, Endpoint, EndpointId, Fault, LabelId, Outcome, OutcomeClass, Policy, Snapshot, TenantId};
 use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request};
 
+use super::affinity::{Affinity, Cached};
 use super::capture::{Capture, Exchange, exchanging};
 use super::failure::Failed;
 use crate::{BedrockModel, Catalogue, Ratios, RequestShape, Usage};
@@ -26,6 +27,13 @@ pub struct CallOptions {
     pub priority: u8,
     /// Whom the call is made for; see [`Policy::tenant`] for those that the policy names.
     pub tenant: TenantId,
+    /// What the call shares its prompt cache with. What moving elsewhere would cost is told by the last answer of the same
+    /// affinity.
+    pub affinity: Option<Affinity>,
+    /// What kind of call it is: lengths of answers are learned for each model and label.
+    pub label: LabelId,
+    /// Never to be sent twice at once, whatever the policy says of hedging. Streams never are.
+    pub lone: bool,
 }
 
 /// Why a client could not be made.
@@ -76,6 +84,7 @@ pub struct ClientBuilder {
     config: SdkConfig,
     seed: Option<u64>,
     observer: Option<ObserverSlot>,
+    saved: Option<(Snapshot, Duration)>,
 }
 
 struct ObserverSlot(Observer);
@@ -98,6 +107,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = Some(ObserverSlot(observer));
+        self
+    }
+
+    /// Goes on from what another client had learned and counted when `snapshot` was taken, `asleep` ago; see
+    /// [`GateBuilder::restore`](sluicegate_driver::GateBuilder::restore).
+    #[must_use]
+    pub fn restore(mut self, snapshot: Snapshot, asleep: Duration) -> Self {
+        self.saved = Some((snapshot, asleep));
         self
     }
 
@@ -131,7 +148,19 @@ impl ClientBuilder {
         if let Some(ObserverSlot(observer)) = self.observer {
             builder = builder.observer(observer);
         }
-        let inner = Inner { policy: self.policy, gate: builder.open(), clients, catalogue, ratios: Mutex::default() };
+        if let Some((snapshot, asleep)) = self.saved {
+            builder = builder.restore(snapshot, asleep);
+        }
+        let models = self.policy.endpoints().iter().map(|endpoint| catalogue.model(&endpoint.target)).collect();
+        let inner = Inner {
+            policy: self.policy,
+            gate: builder.open(),
+            clients,
+            models,
+            catalogue,
+            ratios: Mutex::default(),
+            cached: Mutex::default(),
+        };
         Ok(Client { inner: Arc::new(inner) })
     }
 }
@@ -157,8 +186,11 @@ struct Inner {
     gate: Gate,
     /// By endpoint.
     clients: Vec<SdkClient>,
+    /// By endpoint: what it really serves, also for calls to a model that it is a fallback for.
+    models: Vec<BedrockModel>,
     catalogue: Catalogue,
     ratios: Mutex<Ratios>,
+    cached: Mutex<Cached>,
 }
 
 impl std::fmt::Debug for Client {
@@ -167,11 +199,28 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// What a request says, as far as it matters here.
+pub(super) struct Asked {
+    pub(super) shape: RequestShape,
+    /// A hash of model, prompt and parameters.
+    pub(super) fingerprint: u64,
+    /// Whether an attempt can be sent with a lower cap on its answer.
+    pub(super) can_lower: bool,
+}
+
 /// A call before its submission: which model, how much, by when.
 pub(super) struct Plan {
     pub(super) request: Request,
-    model: BedrockModel,
     shape: RequestShape,
+    affinity: Option<Affinity>,
+}
+
+/// What an answer tells about itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) usage: Option<Usage>,
+    /// Whether the cap on its length cut it short.
+    pub(super) cut: bool,
 }
 
 impl Client {
@@ -190,7 +239,7 @@ impl Client {
     /// Builds a client with more choices.
     #[must_use]
     pub fn builder(policy: Policy, config: &SdkConfig) -> ClientBuilder {
-        ClientBuilder { policy, config: config.clone(), seed: None, observer: None }
+        ClientBuilder { policy, config: config.clone(), seed: None, observer: None, saved: None }
     }
 
     /// The gate in front, to look at the engine or to pass other calls through it.
@@ -216,61 +265,89 @@ impl Client {
         self.inner.ratios.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn cached(&self) -> MutexGuard<'_, Cached> {
+        self.inner.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn endpoint(&self, id: EndpointId) -> (&SdkClient, &Endpoint) {
         let index = usize::from(id.0);
         (&self.inner.clients[index], &self.inner.policy.endpoints()[index])
     }
 
     /// Looks the model up and estimates the cost.
-    pub(super) fn plan(&self, model: Option<&str>, shape: RequestShape, options: CallOptions) -> Result<Plan, NotSent> {
+    pub(super) fn plan(&self, model: Option<&str>, asked: Asked, options: CallOptions) -> Result<Plan, NotSent> {
         let name = model.ok_or(NotSent::NoModel)?;
         let id = self.inner.policy.model(name).ok_or_else(|| NotSent::UnknownModel(name.to_owned()))?;
         // The policy may call the model what it likes; what is sent for it is known to the catalogue.
-        let target = self.inner.policy.endpoints().iter().find(|endpoint| endpoint.model == id);
-        let model = self.inner.catalogue.model(target.map_or(name, |endpoint| &endpoint.target));
+        let target = self.inner.policy.endpoints().iter().position(|endpoint| endpoint.model == id);
+        let named = || self.inner.catalogue.model(name);
+        let model = target.and_then(|index| self.inner.models.get(index)).cloned().unwrap_or_else(named);
+        let Asked { shape, fingerprint, can_lower } = asked;
         let input = self.ratios().input_tokens(&self.inner.catalogue, &model, &shape);
         let tokens = self.inner.catalogue.reserve(&model, input, 0, 0, shape.max_tokens);
-        let mut request = Request::new(id, tokens).priority(options.priority).tenant(options.tenant);
+        let mut request = Request::new(id, tokens)
+            .priority(options.priority)
+            .tenant(options.tenant)
+            .label(options.label)
+            .fingerprint(fingerprint);
         if let Some(deadline) = options.deadline {
             request = request.within(deadline);
         }
-        Ok(Plan { request, model, shape })
+        if let Some(affinity) = options.affinity {
+            request = request.affinity(affinity.0, self.cached().tokens(affinity));
+        }
+        // Without a cap of its own it is the model's that is set aside.
+        let cap = shape.max_tokens.unwrap_or_else(|| self.inner.catalogue.max_output(&model).tokens);
+        if let Some(cap) = u32::try_from(cap).ok().filter(|_| can_lower) {
+            request = request.max_tokens(cap);
+        }
+        if options.lone {
+            request = request.lone();
+        }
+        Ok(Plan { request, shape, affinity: options.affinity })
     }
 
-    /// The report on an answer with this usage, from which the estimate of the next call's size learns.
-    pub(super) fn answered(&self, plan: &Plan, usage: Option<&Usage>) -> Outcome {
-        match usage {
+    /// The report on an answer of `endpoint`, from which the estimate of the next call's size learns.
+    pub(super) fn answered(&self, plan: &Plan, endpoint: EndpointId, told: &Told) -> Outcome {
+        let model = &self.inner.models[usize::from(endpoint.0)];
+        let outcome = match &told.usage {
             Some(usage) => {
-                self.ratios().observe_request(&self.inner.catalogue, &plan.model, &plan.shape, usage);
-                let answered = Outcome::success(self.inner.catalogue.settle(&plan.model, usage));
+                self.ratios().observe_request(&self.inner.catalogue, model, &plan.shape, usage);
+                if let Some(affinity) = plan.affinity {
+                    self.cached().answered(affinity, usage);
+                }
+                let answered = Outcome::success(self.inner.catalogue.settle(model, usage));
                 answered.output_tokens(u32::try_from(usage.output).unwrap_or(u32::MAX))
             }
             None => Outcome::of(OutcomeClass::Success),
-        }
+        };
+        if told.cut { outcome.truncated() } else { outcome }
     }
 
-    /// Runs a call whose answer is one message: `send` makes an attempt, `usage` reads what it used.
+    /// Runs a call whose answer is one message: `send` makes an attempt, with a lowered cap where it is given one, and
+    /// `read` reads what its answer tells.
     pub(super) async fn drive<T, E, F>(
         &self,
         plan: &Plan,
-        exchange: impl Fn() -> Exchange,
-        send: impl Fn(SdkClient, String) -> F,
-        usage: impl Fn(&T, &Exchange) -> Option<Usage>,
+        send: impl Fn(SdkClient, String, Option<u32>) -> (Exchange, F),
+        read: impl Fn(&T, &Exchange) -> Told,
     ) -> Result<Answered<T>, Ended<Refusal<E>>>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let attempt = |Attempt { endpoint: id, number, .. }: Attempt| {
+        let attempt = |Attempt { endpoint: id, number, max_tokens, .. }: Attempt| {
             let (client, endpoint) = self.endpoint(id);
-            let attempt = exchanging(exchange(), send(client.clone(), endpoint.target.clone()));
-            let usage = &usage;
+            let (exchange, sent) = send(client.clone(), endpoint.target.clone(), max_tokens);
+            let attempt = exchanging(exchange, sent);
+            let read = &read;
             async move {
                 let (result, exchange) = attempt.await;
                 match result {
                     Ok(answer) => {
-                        let usage = usage(&answer, &exchange);
-                        let outcome = self.answered(plan, usage.as_ref());
+                        let told = read(&answer, &exchange);
+                        let outcome = self.answered(plan, id, &told);
+                        let usage = told.usage;
                         (outcome, Ok(Answered { answer, exchange, usage, endpoint: id, attempts: number }))
                     }
                     Err(error) => {

@@ -1,13 +1,20 @@
 //! Bodies passed through as they are, for callers that hold JSON.
 
+use aws_sdk_bedrockruntime::Client as SdkClient;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::operation::invoke_model::InvokeModelOutput;
 use aws_smithy_types::Blob;
 use sluicegate::{EndReason, EndpointId, OutcomeClass};
 use sluicegate_driver::Ended;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::capture::Exchange;
-use super::client::{CallOptions, Client, NotSent, Refusal};
-use crate::{Operation, Usage, estimate_request, usage_from_body, usage_from_headers};
+use super::client::{Asked, CallOptions, Client, NotSent, Refusal, Told};
+use crate::{
+    Operation, Usage, can_lower_max_tokens, cut_by_max_tokens, estimate_request, lower_max_tokens, usage_from_body,
+    usage_from_headers,
+};
 
 /// Which operation a JSON body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +34,7 @@ pub struct JsonAnswer {
     pub usage: Option<Usage>,
     /// Where it came from.
     pub endpoint: EndpointId,
-    /// Attempts the call took.
+    /// The number of the attempt that answered, from 1.
     pub attempts: u32,
 }
 
@@ -90,6 +97,7 @@ impl std::error::Error for CallError {}
 
 impl Client {
     /// Sends a JSON body and returns the JSON answer, both byte for byte: fields that the SDK does not know pass through.
+    /// Where the policy has caps on answers lowered, the number of the cap in the body is all that changes.
     ///
     /// # Errors
     /// The call ended without an answer; see [`CallError`].
@@ -105,30 +113,25 @@ impl Client {
         if !value.is_object() {
             return Err(CallError::Body("it is of another type".to_owned()));
         }
-        let shape = estimate_request(
-            &value,
-            match operation {
-                JsonOperation::Converse => Operation::Converse,
-                JsonOperation::InvokeModel => Operation::InvokeModel,
-            },
-        );
+        let form = match operation {
+            JsonOperation::Converse => Operation::Converse,
+            JsonOperation::InvokeModel => Operation::InvokeModel,
+        };
+        let asked = asked(model, &value, &body, form);
         drop(value);
-        let plan = self.plan(Some(model), shape, options).map_err(|error| match error {
+        let plan = self.plan(Some(model), asked, options).map_err(|error| match error {
             NotSent::Ended(reason) => CallError::NotSent { reason },
             NotSent::NoModel | NotSent::UnknownModel(_) => CallError::UnknownModel(model.to_owned()),
         })?;
+        let body = |cap| with_cap(&body, form, cap);
         match operation {
             JsonOperation::Converse => {
-                let exchange = || Exchange { request_body: Some(body.clone()), keep_body: true, ..Exchange::default() };
-                let answered = self
-                    .drive(
-                        &plan,
-                        exchange,
-                        |client, target| async move { client.converse().model_id(target).send().await.map(drop) },
-                        |(), exchange| usage(&exchange.body, exchange),
-                    )
-                    .await
-                    .map_err(call_error)?;
+                let send = |client: SdkClient, target: String, cap| {
+                    let exchange = Exchange { request_body: Some(body(cap)), keep_body: true, ..Exchange::default() };
+                    (exchange, async move { client.converse().model_id(target).send().await.map(drop) })
+                };
+                let read = |(): &(), exchange: &Exchange| told(&exchange.body, exchange);
+                let answered = self.drive(&plan, send, read).await.map_err(call_error)?;
                 Ok(JsonAnswer {
                     body: answered.exchange.body,
                     usage: answered.usage,
@@ -137,19 +140,14 @@ impl Client {
                 })
             }
             JsonOperation::InvokeModel => {
-                let answered = self
-                    .drive(
-                        &plan,
-                        Exchange::default,
-                        |client, target| {
-                            let request = client.invoke_model().model_id(target);
-                            let json = "application/json";
-                            request.content_type(json).accept(json).body(Blob::new(body.clone())).send()
-                        },
-                        |output, exchange| usage(output.body().as_ref(), exchange),
-                    )
-                    .await
-                    .map_err(call_error)?;
+                let send = |client: SdkClient, target: String, cap| {
+                    let request = client.invoke_model().model_id(target);
+                    let json = "application/json";
+                    let request = request.content_type(json).accept(json).body(Blob::new(body(cap)));
+                    (Exchange::default(), request.send())
+                };
+                let read = |output: &InvokeModelOutput, exchange: &Exchange| told(output.body().as_ref(), exchange);
+                let answered = self.drive(&plan, send, read).await.map_err(call_error)?;
                 Ok(JsonAnswer {
                     body: answered.answer.body.into_inner(),
                     usage: answered.usage,
@@ -161,10 +159,32 @@ impl Client {
     }
 }
 
-/// What an answer used: by its headers, which the service writes, else by its body, which the model's vendor writes.
-pub(super) fn usage(body: &[u8], exchange: &Exchange) -> Option<Usage> {
+/// What a JSON body asks for.
+pub(super) fn asked(model: &str, value: &serde_json::Value, body: &[u8], form: Operation) -> Asked {
+    let mut hash = Xxh3::new();
+    for part in [model.as_bytes(), body] {
+        hash.update(part);
+        hash.update(&[0xff]);
+    }
+    Asked {
+        shape: estimate_request(value, form),
+        fingerprint: hash.digest(),
+        can_lower: can_lower_max_tokens(value, form),
+    }
+}
+
+/// The body with a lowered cap, or as it is.
+pub(super) fn with_cap(body: &[u8], form: Operation, cap: Option<u32>) -> Vec<u8> {
+    cap.and_then(|cap| lower_max_tokens(body, form, cap)).unwrap_or_else(|| body.to_vec())
+}
+
+/// What an answer tells: its usage by the headers, which the service writes, else by the body, which the model's vendor
+/// writes.
+pub(super) fn told(body: &[u8], exchange: &Exchange) -> Told {
     let headers = exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    usage_from_headers(headers).or_else(|| usage_from_body(&serde_json::from_slice(body).ok()?))
+    let usage = usage_from_headers(headers);
+    let Ok(body) = serde_json::from_slice(body) else { return Told { usage, cut: false } };
+    Told { usage: usage.or_else(|| usage_from_body(&body)), cut: cut_by_max_tokens(&body) }
 }
 
 fn call_error<E>(ended: Ended<Refusal<E>>) -> CallError

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod affinity;
 mod capture;
 mod client;
 mod failure;
@@ -30,6 +31,7 @@ mod operations;
 mod shape;
 mod stream;
 
+pub use affinity::Affinity;
 pub use client::{BuildError, CallOptions, Client, ClientBuilder, NotSent};
 pub use json::{CallError, JsonAnswer, JsonOperation};
 pub use operations::{Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream};

@@ -16,15 +16,16 @@ use aws_smithy_types::{Blob, Document};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sluicegate::TenantId;
+use sluicegate::{LabelId, TenantId};
 
+use super::affinity::Affinity;
 use super::capture::Exchange;
-use super::client::{CallOptions, Client, sdk_error};
+use super::client::{Asked, CallOptions, Client, Told, sdk_error};
 use super::stream::{ConverseStreamAnswer, InvokeModelStreamAnswer};
 use super::{json, shape};
-use crate::{Operation, RequestShape, Usage, estimate_request};
+use crate::{Operation, Usage};
 
-/// A request builder with the setters of the SDK's own and three of ours.
+/// A request builder with the setters of the SDK's own and those of our own.
 macro_rules! operation {
     (
         $(#[$doc:meta])* $name:ident, $method:ident, $input:ty;
@@ -84,6 +85,24 @@ macro_rules! operation {
             /// Whom the call is made for: tenants share the quotas fairly.
             pub fn tenant(mut self, tenant: TenantId) -> Self {
                 self.options.tenant = tenant;
+                self
+            }
+
+            /// Keeps the calls of one key, such as a conversation's, where their prompt cache is.
+            pub fn affinity(mut self, key: impl Into<Affinity>) -> Self {
+                self.options.affinity = Some(key.into());
+                self
+            }
+
+            /// What kind of call it is: lengths of answers are learned for each model and label.
+            pub fn label(mut self, label: LabelId) -> Self {
+                self.options.label = label;
+                self
+            }
+
+            /// Never sends the call twice at once, whatever the policy says of hedging.
+            pub fn lone(mut self) -> Self {
+                self.options.lone = true;
                 self
             }
         }
@@ -184,6 +203,20 @@ operation! {
     maps {}
 }
 
+/// What a Converse or ConverseStream request asks for; both builders have the same getters and no common trait.
+macro_rules! asked {
+    ($input:expr) => {
+        shape::converse(&shape::Parts {
+            model: $input.get_model_id().as_deref(),
+            messages: $input.get_messages().as_deref(),
+            system: $input.get_system().as_deref(),
+            tools: $input.get_tool_config().as_ref(),
+            inference: $input.get_inference_config().as_ref(),
+            additional: $input.get_additional_model_request_fields().as_ref(),
+        })
+    };
+}
+
 impl Converse {
     /// Sends it when and where the engine decides.
     ///
@@ -192,28 +225,30 @@ impl Converse {
     /// source is [`NotSent`](super::NotSent).
     pub async fn send(self) -> Result<ConverseOutput, SdkError<ConverseError, HttpResponse>> {
         let input = &self.input;
-        let shape = shape::converse(
-            input.get_messages().as_deref(),
-            input.get_system().as_deref(),
-            input.get_tool_config().as_ref(),
-            input.get_inference_config().as_ref(),
-        );
+        let asked = asked!(input);
         let model = input.get_model_id().as_deref();
-        let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = |client: SdkClient, target: String| {
-            let input = input.clone().model_id(target);
-            async move { input.send_with(&client).await }
+        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let send = |client: SdkClient, target: String, cap: Option<u32>| {
+            let mut input = input.clone().model_id(target);
+            if let Some(cap) = cap {
+                let own = input.get_inference_config().clone();
+                let mut config = own.unwrap_or_else(|| types::InferenceConfiguration::builder().build());
+                config.max_tokens = i32::try_from(cap).ok().or(config.max_tokens);
+                input = input.inference_config(config);
+            }
+            (Exchange::default(), async move { input.send_with(&client).await })
         };
         let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
-        let usage = |output: &ConverseOutput, _: &Exchange| {
-            output.usage().map(|usage| Usage {
+        let read = |output: &ConverseOutput, _: &Exchange| Told {
+            usage: output.usage().map(|usage| Usage {
                 input: count(usage.input_tokens()),
                 output: count(usage.output_tokens()),
                 cache_read: count(usage.cache_read_input_tokens().unwrap_or(0)),
                 cache_write: count(usage.cache_write_input_tokens().unwrap_or(0)),
-            })
+            }),
+            cut: *output.stop_reason() == types::StopReason::MaxTokens,
         };
-        match self.client.drive(&plan, Exchange::default, send, usage).await {
+        match self.client.drive(&plan, send, read).await {
             Ok(answered) => Ok(answered.answer),
             Err(ended) => Err(sdk_error(ended.reason, ended.last.map(|refusal| refusal.error))),
         }
@@ -228,14 +263,10 @@ impl ConverseStream {
     /// As [`Converse::send`]; an error frame that came before anything else is the source of a dispatch failure.
     pub async fn send(self) -> Result<ConverseStreamAnswer, SdkError<ConverseStreamError, HttpResponse>> {
         let input = &self.input;
-        let shape = shape::converse(
-            input.get_messages().as_deref(),
-            input.get_system().as_deref(),
-            input.get_tool_config().as_ref(),
-            input.get_inference_config().as_ref(),
-        );
+        // What a lowered cap cut short could not be asked for again once it is handed out.
+        let asked = Asked { can_lower: false, ..asked!(input) };
         let model = input.get_model_id().as_deref();
-        let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
+        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String| {
             let input = input.clone().model_id(target);
             async move { input.send_with(&client).await.map(|output| ((), output.stream)) }
@@ -245,10 +276,11 @@ impl ConverseStream {
     }
 }
 
-/// The shape of a vendor's body; an empty one where it is no JSON, for the service to refuse.
-fn invoke_shape(body: Option<&Blob>) -> RequestShape {
-    let body = body.and_then(|body| serde_json::from_slice(body.as_ref()).ok());
-    body.map_or_else(RequestShape::default, |body| estimate_request(&body, Operation::InvokeModel))
+/// What a vendor's body asks for; nothing where it is no JSON, for the service to refuse.
+fn invoke_asked(model: Option<&str>, body: Option<&Blob>) -> Asked {
+    let body = body.map(AsRef::as_ref).unwrap_or_default();
+    let value = serde_json::from_slice(body).unwrap_or_default();
+    json::asked(model.unwrap_or_default(), &value, body, Operation::InvokeModel)
 }
 
 impl InvokeModel {
@@ -259,14 +291,18 @@ impl InvokeModel {
     pub async fn send(self) -> Result<InvokeModelOutput, SdkError<InvokeModelError, HttpResponse>> {
         let input = &self.input;
         let model = input.get_model_id().as_deref();
-        let shape = invoke_shape(input.get_body().as_ref());
-        let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
-        let send = |client: SdkClient, target: String| {
-            let input = input.clone().model_id(target);
-            async move { input.send_with(&client).await }
+        let asked = invoke_asked(model, input.get_body().as_ref());
+        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let send = |client: SdkClient, target: String, cap: Option<u32>| {
+            let mut input = input.clone().model_id(target);
+            if let (Some(cap), Some(body)) = (cap, input.get_body()) {
+                let body = Blob::new(json::with_cap(body.as_ref(), Operation::InvokeModel, Some(cap)));
+                input = input.body(body);
+            }
+            (Exchange::default(), async move { input.send_with(&client).await })
         };
-        let usage = |output: &InvokeModelOutput, exchange: &Exchange| json::usage(output.body().as_ref(), exchange);
-        match self.client.drive(&plan, Exchange::default, send, usage).await {
+        let read = |output: &InvokeModelOutput, exchange: &Exchange| json::told(output.body().as_ref(), exchange);
+        match self.client.drive(&plan, send, read).await {
             Ok(answered) => Ok(answered.answer),
             Err(ended) => Err(sdk_error(ended.reason, ended.last.map(|refusal| refusal.error))),
         }
@@ -284,8 +320,8 @@ impl InvokeModelWithResponseStream {
     ) -> Result<InvokeModelStreamAnswer, SdkError<InvokeModelWithResponseStreamError, HttpResponse>> {
         let input = &self.input;
         let model = input.get_model_id().as_deref();
-        let shape = invoke_shape(input.get_body().as_ref());
-        let plan = self.client.plan(model, shape, self.options).map_err(SdkError::construction_failure)?;
+        let asked = Asked { can_lower: false, ..invoke_asked(model, input.get_body().as_ref()) };
+        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String| {
             let input = input.clone().model_id(target);
             async move {

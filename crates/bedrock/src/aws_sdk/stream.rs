@@ -10,10 +10,10 @@ use aws_sdk_bedrockruntime::types::error::{ConverseStreamOutputError, ResponseSt
 use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, PerformanceConfigLatency, ResponseStream, ServiceTierType};
 use aws_smithy_types::event_stream::RawMessage;
 use serde_json::Value;
-use sluicegate::{AttemptId, Outcome, OutcomeClass};
-use sluicegate_driver::{Ticket, Turn};
+use sluicegate::{Outcome, OutcomeClass};
+use sluicegate_driver::{Attempt, Ticket, Turn};
 
-use super::client::{Client, Plan, sdk_error};
+use super::client::{Client, Plan, Told, sdk_error};
 use super::failure::Failed;
 use crate::{Failure, Usage, classify, usage_from_body};
 
@@ -125,7 +125,8 @@ pub struct EventStream<T, E> {
     client: Client,
     plan: Plan,
     /// `None` once the call is settled.
-    ticket: Option<(Ticket, AttemptId)>,
+    ticket: Option<Ticket>,
+    attempt: Attempt,
     receiver: EventReceiver<T, E>,
     /// Events that came before the first that carries something.
     held: VecDeque<T>,
@@ -150,14 +151,15 @@ impl<T, E> EventStream<T, E> {
     }
 
     fn settle(&mut self, outcome: impl FnOnce(&Self) -> Outcome) {
-        if let Some((mut ticket, attempt)) = self.ticket.take() {
+        if let Some(mut ticket) = self.ticket.take() {
             let outcome = outcome(self);
-            ticket.report(attempt, outcome);
+            ticket.report(self.attempt.id, outcome);
         }
     }
 
     fn answered(&self) -> Outcome {
-        self.client.answered(&self.plan, self.usage.as_ref())
+        // What was handed out cannot be asked for again, so it does not matter whether a cap cut it short.
+        self.client.answered(&self.plan, self.attempt.endpoint, &Told { usage: self.usage, cut: false })
     }
 }
 
@@ -275,7 +277,8 @@ impl Client {
                     let mut stream = EventStream {
                         client: self.clone(),
                         plan,
-                        ticket: Some((ticket, attempt.id)),
+                        ticket: Some(ticket),
+                        attempt,
                         receiver,
                         held,
                         usage: None,

@@ -199,7 +199,9 @@ pub enum Decision {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// The call is over. Comes exactly once for every submitted call.
+    /// The call is over. Comes exactly once for every submitted call, and nothing else ends one: an answer that was cut
+    /// short may be [asked for again](Outcome::truncated), and is then the call's answer only if this comes without a
+    /// better one.
     End {
         /// The call.
         call: CallId,
