@@ -47,13 +47,14 @@ fn main() {
         while ended < LIVES as u64 {
             ended += crowd.live();
         }
-        row(&format!("30 endpoints, {waiting} waiting"), &region.change(), ended as f64);
+        let change = region.change();
+        row(&format!("30 endpoints, {waiting} waiting"), &change, ended as f64);
     }
 }
 
 fn row(what: &str, change: &stats_alloc::Stats, lives: f64) {
     let count = (change.allocations + change.reallocations) as f64 / lives;
-    println!("| {what} | {count:.2} | 0 | {} |", verdict(count == 0.0));
+    println!("| {what} | {count:.4} | 0 | {} |", verdict(count == 0.0));
 }
 
 fn verdict(met: bool) -> &'static str {

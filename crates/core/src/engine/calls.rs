@@ -35,19 +35,27 @@ enum Stage {
     Out,
 }
 
-/// A call and what became of it so far. A million of them may wait, so this is kept small: 152 bytes.
+/// A call and what became of it so far. A million of them may wait, so this is kept small: 152 bytes. What a search through
+/// a tree looks at is side by side, since each node of a large one has to be fetched from far.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct CallState {
-    pub(super) id: CallId,
-    pub(super) tokens: u64,
-    deadline: Timestamp,
-    affinity: u64,
-    fingerprint: u64,
-    pub(super) submitted: Timestamp,
     pub(super) place: Place,
+    in_order: Links,
+    /// The neighbours among what its tenant holds.
+    pub(super) older: u32,
+    pub(super) newer: u32,
     /// While it waits: from when on it is too late to be started, or the end of time. While it is delayed: until when.
     /// While it is out: its attempt.
     about: u64,
+    by_time: Links,
+    pub(super) id: CallId,
+    by_deadline: Links,
+    deadline: Timestamp,
+    pub(super) tokens: u64,
+    pub(super) submitted: Timestamp,
+    affinity: u64,
+    fingerprint: u64,
     delay: u64,
     charged: u32,
     /// The cap on its answer that it is sent with, where that is lower than its own; 0 for none.
@@ -58,12 +66,6 @@ pub(super) struct CallState {
     pub(super) attempts: u32,
     /// Of those, refused by quota.
     pub(super) throttled: u32,
-    in_order: Links,
-    by_deadline: Links,
-    by_time: Links,
-    /// The neighbours among what its tenant holds.
-    pub(super) older: u32,
-    pub(super) newer: u32,
     /// Where the last attempt failed: other endpoints are tried first.
     pub(super) failed_at: Option<EndpointId>,
     pub(super) model: ModelId,
