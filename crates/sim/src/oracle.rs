@@ -240,7 +240,9 @@ impl Run<'_> {
     fn dispatch_first(&mut self, now: Timestamp) -> bool {
         self.alarm = None;
         let (mut gone, mut failures) = (false, 0);
-        let first: Vec<_> = self.waiting.iter().take(LOOKAHEAD).copied().collect();
+        // Where nobody passes, the first is all there is to look at.
+        let most = if self.schedule.order == Order::Arrival { 1 } else { LOOKAHEAD };
+        let first: Vec<_> = self.waiting.iter().take(most).copied().collect();
         for entry in first {
             let Some(call) = self.calls.get(entry.1).copied() else { continue };
             let plan = match self.plan {

@@ -149,12 +149,12 @@ fn the_adaptive_limiter_lets_wait_as_its_cases_say() {
     assert_eq!(limiter.fill_rate(), 0.5);
     let first = &vectors["limiter_waits"][0];
     for _ in 0..10 {
-        let wait = limiter.acquire(at(&first["acquire"]["t"])).unwrap_err();
+        let wait = limiter.acquire(at(&first["acquire"]["t"]), 1).unwrap_err();
         // A microsecond more, so that the wait is enough in whole microseconds.
         assert!(wait.abs_diff(seconds(&first["wait_s"])) <= Duration::from_micros(1), "{wait:?}");
         close(limiter.level(), &first["capacity_after"], "level");
     }
     let last = &vectors["limiter_waits"][2];
-    assert_eq!(limiter.acquire(at(&last["acquire"]["t"])), Ok(()));
+    assert_eq!(limiter.acquire(at(&last["acquire"]["t"]), 1), Ok(()));
     close(limiter.level(), &last["capacity_after"], "level");
 }

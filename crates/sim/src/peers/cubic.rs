@@ -68,20 +68,22 @@ impl CubicLimiter {
         self.level
     }
 
-    /// Takes leave to send one request; else says how long to wait before asking again.
+    /// Takes leave to send one request that costs so much (1, but for retries of the SDK for Rust); else says how long to
+    /// wait.
     ///
     /// # Errors
     /// The time until there will be enough, if nobody else takes it.
-    pub fn acquire(&mut self, now: Timestamp) -> Result<(), Duration> {
+    pub fn acquire(&mut self, now: Timestamp, cost: u32) -> Result<(), Duration> {
+        let cost = f64::from(cost);
         if !self.enabled {
             return Ok(());
         }
         self.refill(seconds(now));
-        if self.level >= 1.0 {
-            self.level -= 1.0;
+        if self.level >= cost {
+            self.level -= cost;
             return Ok(());
         }
-        let wait = (1.0 - self.level) / self.fill_rate;
+        let wait = (cost - self.level) / self.fill_rate;
         Err(Duration::from_micros((wait * 1e6).max(0.0) as u64 + 1))
     }
 

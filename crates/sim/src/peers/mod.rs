@@ -34,8 +34,11 @@ pub enum Peer {
     AwsStandard20,
     /// The same as of November 2026.
     AwsStandard21,
-    /// The AWS SDKs' adaptive mode: the standard mode behind a rate limiter that learns by CUBIC.
+    /// The AWS SDKs' adaptive mode: the standard mode behind a rate limiter that learns by CUBIC. As botocore has it: who
+    /// has waited for the limiter asks again.
     AwsAdaptive,
+    /// The same as the SDK for Rust has it before November 2026: who has waited for the limiter sends.
+    AwsAdaptiveRust,
     /// One request after the other at the declared rate, then the standard mode.
     RequestLimiter,
     /// A bucket of the declared tokens that is charged the reservation and never gets anything back, then the standard mode.
@@ -48,12 +51,13 @@ pub enum Peer {
 
 impl Peer {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Article,
         Self::AwsLegacy,
         Self::AwsStandard20,
         Self::AwsStandard21,
         Self::AwsAdaptive,
+        Self::AwsAdaptiveRust,
         Self::RequestLimiter,
         Self::TokenLimiter,
         Self::Cooldown,
@@ -69,6 +73,7 @@ impl Peer {
             Self::AwsStandard20 => "aws-standard-2.0",
             Self::AwsStandard21 => "aws-standard-2.1",
             Self::AwsAdaptive => "aws-adaptive",
+            Self::AwsAdaptiveRust => "aws-adaptive-rust",
             Self::RequestLimiter => "request-limiter",
             Self::TokenLimiter => "token-limiter",
             Self::Cooldown => "litellm-cooldown",
@@ -93,6 +98,7 @@ impl Peer {
             Self::AwsStandard20 => Box::new(standard::Sdk::standard(StandardMode::V2_0, lanes)),
             Self::AwsStandard21 => Box::new(standard::Sdk::standard(StandardMode::V2_1, lanes)),
             Self::AwsAdaptive => Box::new(standard::Sdk::adaptive(StandardMode::V2_1, lanes)),
+            Self::AwsAdaptiveRust => Box::new(standard::Sdk::adaptive_rust(lanes)),
             Self::RequestLimiter => Box::new(paced::Paced::requests(&told(|lane| lane.requests_per_minute))),
             Self::TokenLimiter => Box::new(paced::Paced::tokens(&told(|lane| lane.tokens_per_minute))),
             Self::Cooldown => Box::new(cooldown::Cooldown::new(lanes)),

@@ -19,6 +19,8 @@ const QUOTA: u32 = 500;
 const NO_RETRY_INCREMENT: u32 = 1;
 /// The longest delay.
 const LONGEST: Duration = Duration::from_secs(20);
+/// What a retry costs the limiter of the SDK for Rust before November 2026.
+const RUST_RETRY_COST: u32 = 5;
 /// How much later than its own delay a client comes back because the service says so.
 const LATEST_HINT: Duration = Duration::from_secs(5);
 
@@ -123,6 +125,8 @@ struct Under {
     lane: usize,
     attempts: u32,
     cost: Option<u32>,
+    /// It has waited as long as the limiter said.
+    waited: bool,
 }
 
 /// One SDK client for each Region, taken by turns.
@@ -133,22 +137,29 @@ pub(super) struct Sdk {
     quotas: Vec<RetryQuota>,
     /// In adaptive mode.
     limiters: Option<Vec<CubicLimiter>>,
+    /// Whoever has waited for the limiter sends without asking again, and its wait takes the place of the delay before a
+    /// retry, as the SDK for Rust has it; botocore asks again.
+    asks_once: bool,
     calls: BTreeMap<u32, Under>,
 }
 
 impl Sdk {
     pub(super) fn standard(mode: StandardMode, lanes: usize) -> Self {
         let quotas = vec![RetryQuota::new(mode); lanes];
-        Self { mode, turn: 0, quotas, limiters: None, calls: BTreeMap::new() }
+        Self { mode, turn: 0, quotas, limiters: None, asks_once: false, calls: BTreeMap::new() }
     }
 
     pub(super) fn adaptive(mode: StandardMode, lanes: usize) -> Self {
         Self { limiters: Some(vec![CubicLimiter::default(); lanes]), ..Self::standard(mode, lanes) }
     }
 
+    pub(super) fn adaptive_rust(lanes: usize) -> Self {
+        Self { asks_once: true, ..Self::adaptive(StandardMode::V2_0, lanes) }
+    }
+
     /// Sends a call to the Region of this place.
     pub(super) fn start(&mut self, now: Timestamp, call: u32, lane: usize, io: &mut Io<'_>) {
-        self.calls.insert(call, Under { lane, attempts: 0, cost: None });
+        self.calls.insert(call, Under { lane, attempts: 0, cost: None, waited: false });
         self.attempt(now, call, io);
     }
 
@@ -156,9 +167,13 @@ impl Sdk {
     pub(super) fn attempt(&mut self, now: Timestamp, call: u32, io: &mut Io<'_>) {
         let Some(under) = self.calls.get_mut(&call) else { return };
         let limiter = self.limiters.as_mut().and_then(|limiters| limiters.get_mut(under.lane));
-        if let Some(Err(wait)) = limiter.map(|limiter| limiter.acquire(now)) {
+        if !under.waited
+            && let Some(Err(wait)) = limiter.map(|limiter| limiter.acquire(now, 1))
+        {
+            under.waited = self.asks_once;
             return io.timer(now.saturating_add(wait), u64::from(call));
         }
+        under.waited = false;
         under.attempts += 1;
         io.send(call, under.lane, 0);
     }
@@ -189,6 +204,13 @@ impl Client for Sdk {
                     && let Some(cost) = quota.withdraw(class)
                 {
                     under.cost = Some(cost);
+                    under.waited = self.asks_once;
+                    let limiter = self.limiters.as_mut().and_then(|limiters| limiters.get_mut(under.lane));
+                    if let (true, Some(limiter)) = (self.asks_once, limiter)
+                        && let Err(wait) = limiter.acquire(now, RUST_RETRY_COST)
+                    {
+                        return io.timer(now.saturating_add(wait), u64::from(call));
+                    }
                     let delay = self.mode.delay(class, under.attempts - 1, io.rng.next_u64(), None);
                     return io.timer(now.saturating_add(delay), u64::from(call));
                 }

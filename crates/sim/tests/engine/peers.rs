@@ -26,3 +26,26 @@ fn peers_in_a_brownout_and_with_slots_saturated() {
         }
     }
 }
+
+/// The scenario of `sluicegate compare --local`, in which the real AWS SDK for Rust (its standard mode is the old one) and the
+/// article's loop were measured on the embedded fake: 0.82, 0.78 and 0.60 of a schedule that serves the earliest deadline
+/// first.
+#[test]
+fn peers_land_near_the_real_ones_in_the_comparison() {
+    for (peer, measured) in
+        [(Peer::Article, 820), (Peer::AwsStandard20, 780), (Peer::AwsAdaptiveRust, 600), (Peer::AwsAdaptive, 600)]
+    {
+        let law = sluicegate_sim::Law::Continuous { burst_permille: 17, start_permille: 1_000 };
+        let scene = Scene::new(crate::scene::calls(3 * 60, 1_500), |_, lane| {
+            lane.law = law;
+            lane.requests_per_minute = Some(60);
+            lane.tokens_per_minute = Some(6_000_000);
+            lane.concurrency = Some(15);
+            (lane.first_token_us, lane.tokens_per_second) = (1_200_000, 200);
+        });
+        let scene = scene.trouble(&[0, 1, 2], 150, 170, Effect::Capacity { permille: 200 });
+        let scene = scene.scenario(|scenario| scenario.measured_us = 130 * SECOND);
+        let result = scene.median(Some(&ClientKind::Peer(peer)));
+        println!("{} (real: {measured})", result.line(&format!("{}, as in compare", peer.name())));
+    }
+}

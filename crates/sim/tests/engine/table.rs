@@ -12,7 +12,7 @@ fn request_bound() {
     for (name, law) in LAWS {
         for load in [1_500, 3_000] {
             let result = Scene::requests(law, load).median(None);
-            result.expect(&format!("requests, {name}, {load}"), (980, 1_020), (0, 9_999));
+            result.expect(&format!("requests, {name}, {load}"), (980, 1_020), (960, 1_015));
         }
     }
 }
@@ -22,7 +22,7 @@ fn token_bound() {
     for (name, law) in LAWS {
         for load in [1_500, 3_000] {
             let result = Scene::tokens(law, load).median(None);
-            result.expect(&format!("tokens, {name}, {load}"), (980, 1_020), (0, 9_999));
+            result.expect(&format!("tokens, {name}, {load}"), (980, 1_020), (800, 1_020));
         }
     }
 }
@@ -31,9 +31,9 @@ fn token_bound() {
 fn fixed_minutes_at_an_unknown_phase() {
     for load in [1_500, 3_000] {
         let scene = Scene::requests(FIXED, load);
-        scene.median(None).expect(&format!("requests, fixed, {load}"), (950, 1_050), (0, 9_999));
+        scene.median(None).expect(&format!("requests, fixed, {load}"), (950, 1_050), (940, 1_015));
         let scene = Scene::tokens(FIXED, load);
-        scene.median(None).expect(&format!("tokens, fixed, {load}"), (950, 1_050), (0, 9_999));
+        scene.median(None).expect(&format!("tokens, fixed, {load}"), (950, 1_050), (820, 1_015));
     }
 }
 
@@ -42,7 +42,11 @@ fn refusals_that_cost_a_quarter_of_a_request() {
     for (name, law) in LAWS {
         for load in [1_500, 3_000] {
             let scene = Scene::requests(law, load).each_lane(|_, lane| lane.refusal_cost_permille = 250);
-            scene.median(None).expect(&format!("requests, costly refusals, {name}, {load}"), (970, 1_020), (0, 9_999));
+            scene.median(None).expect(
+                &format!("requests, costly refusals, {name}, {load}"),
+                (970, 1_020),
+                (960, 1_015),
+            );
         }
     }
 }
@@ -58,7 +62,7 @@ fn large_reservations() {
             lane.output_multiplier = 5;
             lane.tokens_per_minute = Some(2 * TOKENS);
         });
-        scene.median(None).expect(&format!("large reservations, {name}"), (960, 1_020), (0, 9_999));
+        scene.median(None).expect(&format!("large reservations, {name}"), (960, 1_020), (850, 1_015));
     }
 }
 
@@ -72,9 +76,9 @@ fn quotas_not_declared() {
     };
     for (name, law) in LAWS {
         let scene = cold(Scene::requests(law, 1_500));
-        scene.median(None).expect(&format!("requests, not declared, {name}"), (930, 1_050), (0, 9_999));
+        scene.median(None).expect(&format!("requests, not declared, {name}"), (930, 1_050), (915, 1_025));
         let scene = cold(Scene::tokens(law, 1_500));
-        scene.median(None).expect(&format!("tokens, not declared, {name}"), (930, 1_050), (0, 9_999));
+        scene.median(None).expect(&format!("tokens, not declared, {name}"), (930, 1_050), (940, 1_035));
     }
 }
 
@@ -88,13 +92,13 @@ fn half_the_declared_quota_shared_with_another_user() {
         let scene = scene.each_lane(|place, lane| {
             lane.other_user = Some(OtherUser { share_permille: 400, takes_per_minute: 30, seed: place as u64 });
         });
-        scene.median(None).expect(&format!("half, and another user, {name}"), (930, 1_050), (0, 9_999));
+        scene.median(None).expect(&format!("half, and another user, {name}"), (930, 1_050), (840, 1_085));
     }
 }
 
 #[test]
 fn slots_saturated() {
-    Scene::slots(20, 1_500).median(None).expect("slots saturated", (930, 1_200), (0, 9_999));
+    Scene::slots(20, 1_500).median(None).expect("slots saturated", (930, 1_200), (960, 1_060));
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn a_brownout() {
     let scene = Scene::slots(40, 500).trouble(&[0, 1, 2], 120, 140, Effect::Capacity { permille: 200 });
     let scene = scene.scenario(|scenario| scenario.measured_us = 120 * SECOND);
     let result = scene.median(None);
-    result.expect("brownout to 20 % for 20 s", (990, 1_100), (0, 9_999));
+    result.expect("brownout to 20 % for 20 s", (990, 1_100), (955, 1_035));
     let per_second = |from: usize, to: usize| {
         let lanes = &result.played.ledger.lanes;
         let sum = |lane: &sluicegate_sim::LaneLedger| -> u32 {
@@ -123,15 +127,15 @@ fn a_brownout() {
 #[test]
 fn an_outage_of_one_region_of_three() {
     let scene = Scene::requests(SLIDING, 600).trouble(&[0], 100, 200, Effect::Outage);
-    scene.median(None).expect("outage of one of three", (990, 1_050), (0, 9_999));
+    scene.median(None).expect("outage of one of three", (990, 1_050), (990, 1_030));
 }
 
 #[test]
 fn one_region_five_times_slower() {
     let scene = Scene::requests(SLIDING, 400).trouble(&[0], 0, 10_000, Effect::Slow { factor_permille: 5_000 });
-    scene.median(None).expect("one Region five times slower", (980, 1_050), (0, 9_999));
+    scene.median(None).expect("one Region five times slower", (980, 1_050), (980, 1_015));
     let scene = Scene::requests(SLIDING, 400).trouble(&[0], 120, 10_000, Effect::Slow { factor_permille: 5_000 });
-    scene.median(None).expect("one Region becomes five times slower", (980, 1_050), (0, 9_999));
+    scene.median(None).expect("one Region becomes five times slower", (980, 1_050), (970, 1_015));
 }
 
 #[test]
@@ -145,7 +149,7 @@ fn a_spike() {
             scenario.workload = workload.clone();
             scenario.measured_us = 180 * SECOND;
         });
-        scene.median(None).expect(&format!("spike of 5x for 10 s, {name}"), (980, 1_020), (0, 9_999));
+        scene.median(None).expect(&format!("spike of 5x for 10 s, {name}"), (980, 1_020), (970, 1_015));
     }
 }
 
@@ -154,7 +158,7 @@ fn bursts_of_three_times() {
     for (name, law) in LAWS {
         let scene =
             Scene::requests(law, 1_000).scenario(|scenario| scenario.workload = bursts(3 * REQUESTS, 1_350, 450, 30));
-        scene.median(None).expect(&format!("on/off bursts of 3x, {name}"), (980, 1_020), (0, 9_999));
+        scene.median(None).expect(&format!("on/off bursts of 3x, {name}"), (980, 1_020), (985, 1_015));
     }
 }
 
@@ -165,9 +169,10 @@ fn two_tenants_of_ten_to_one() {
         let scene = Scene::requests(law, 1_500)
             .scenario(|scenario| scenario.workload.tenants = vec![tenant("heavy", 10), tenant("light", 1)]);
         let result = scene.median(None);
-        result.expect(&format!("two tenants, {name}"), (970, 1_020), (0, 9_999));
+        result.expect(&format!("two tenants, {name}"), (970, 1_020), (970, 1_015));
         let light = result.played.report.tenants[1].1;
         println!("       the light tenant: {} of {} in time", light.in_time, light.calls);
+        assert!(light.in_time * 100 >= light.calls * 99, "{light:?}");
     }
 }
 
@@ -177,7 +182,7 @@ fn a_target_wait_of_two_seconds() {
         let mut scene = Scene::requests(law, 1_500);
         scene.policy = json!({"queue": {"target_wait_ms": 2_000}});
         let result = scene.median(None);
-        result.expect(&format!("target wait of 2 s, {name}"), (960, 1_020), (0, 9_999));
+        result.expect(&format!("target wait of 2 s, {name}"), (960, 1_020), (970, 1_015));
     }
 }
 
@@ -203,6 +208,6 @@ fn recorded_traces() {
             lane.tokens_per_minute = Some(per_minute * settled * 2 / 3);
         });
         let scene = scene.scenario(|scenario| scenario.measured_us = 3_000 * SECOND);
-        scene.median(None).expect(&format!("{file} at 1.3x"), (970, 1_030), (0, 9_999));
+        scene.median(None).expect(&format!("{file} at 1.3x"), (970, 1_030), (640, 1_020));
     }
 }
