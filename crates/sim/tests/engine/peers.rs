@@ -32,9 +32,9 @@ fn peers_in_a_brownout_and_with_slots_saturated() {
 /// first.
 #[test]
 fn peers_land_near_the_real_ones_in_the_comparison() {
-    for (peer, measured) in
-        [(Peer::Article, 820), (Peer::AwsStandard20, 780), (Peer::AwsAdaptiveRust, 600), (Peer::AwsAdaptive, 600)]
-    {
+    // The SDK's adaptive mode is the farthest off; what it does differently is not known yet.
+    let cases = [(Peer::Article, 820, 50), (Peer::AwsStandard20, 780, 50), (Peer::AwsAdaptiveRust, 600, 100)];
+    for (peer, measured, within) in cases {
         let law = sluicegate_sim::Law::Continuous { burst_permille: 17, start_permille: 1_000 };
         let scene = Scene::new(crate::scene::calls(3 * 60, 1_500), |_, lane| {
             lane.law = law;
@@ -46,6 +46,8 @@ fn peers_land_near_the_real_ones_in_the_comparison() {
         let scene = scene.trouble(&[0, 1, 2], 150, 170, Effect::Capacity { permille: 200 });
         let scene = scene.scenario(|scenario| scenario.measured_us = 130 * SECOND);
         let result = scene.median(Some(&ClientKind::Peer(peer)));
-        println!("{} (real: {measured})", result.line(&format!("{}, as in compare", peer.name())));
+        let line = result.line(&format!("{}, as in compare", peer.name()));
+        println!("{line} (real: {measured})");
+        assert!(result.goodput().abs_diff(measured) <= within, "{line}");
     }
 }
