@@ -104,7 +104,7 @@ impl Stats {
                 }
             }
             Event::Settled { endpoint, class, spent_tokens, took, .. } => {
-                let Some(at) = self.endpoints.get_mut(usize::from(endpoint.0)) else { return };
+                let Some(at) = endpoint.and_then(|endpoint| self.endpoints.get_mut(usize::from(endpoint.0))) else { return };
                 at.tokens = at.tokens.saturating_add(*spent_tokens);
                 match class {
                     OutcomeClass::Success => {
@@ -203,7 +203,7 @@ mod tests {
         Event::Settled {
             call: CallId(0),
             attempt: AttemptId(0),
-            endpoint: EndpointId(endpoint),
+            endpoint: Some(EndpointId(endpoint)),
             class,
             reserved_tokens: 10,
             spent_tokens: 7,

@@ -18,6 +18,11 @@ use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u128 = 60_000_000;
 
+/// A time to come back at: where it is now, nobody knows when.
+fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
+    (at > now).then_some(at)
+}
+
 impl Engine {
     pub(super) fn submit(&mut self, now: Timestamp, mut call: Call) {
         if call.deadline.is_none() {
@@ -58,13 +63,16 @@ impl Engine {
             let weight = self.policy.weight(call.tenant);
             other = self.calls.holders.gives_way(&self.calls.states, call.tenant, weight);
             if other.is_none() {
-                return Err((Refusal::QueueFull, Some(earliest.saturating_add(drain))));
+                return Err((Refusal::QueueFull, after(now, earliest.saturating_add(drain))));
             }
         }
-        let start = earliest.max(now.saturating_add(drain));
-        if target.is_some_and(|target| start > now.saturating_add(target)) {
-            return Err((Refusal::TargetWait, Some(start)));
+        // Those ahead take what is there first: `earliest` is theirs.
+        let turn = earliest.saturating_add(drain);
+        if target.is_some_and(|target| turn > now.saturating_add(target)) {
+            return Err((Refusal::TargetWait, Some(turn)));
         }
+        // A deadline is given up only on what is certain: the first of those ahead may start now.
+        let start = earliest.max(now.saturating_add(drain));
         if self.latest_start(call, now).is_some_and(|latest| start > latest) {
             return Err((Refusal::Deadline, self.retry_at(call, now, earliest)));
         }
@@ -75,7 +83,7 @@ impl Engine {
     fn give_way(&mut self, now: Timestamp, id: CallId) {
         let Some(call) = self.calls.get(&id).map(CallState::call) else { return };
         let retry_at = match self.earliest_start(now, &call) {
-            Ok(earliest) => Some(earliest.saturating_add(self.drain_time(&call))),
+            Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call))),
             Err((_, retry_at)) => retry_at,
         };
         self.end(now, id, EndReason::Refused { why: Refusal::QueueFull, retry_at });
@@ -326,7 +334,13 @@ impl Engine {
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
         }
-        let probe = self.endpoints[index].breaker.acquire(now) == BreakerVerdict::Probe;
+        let breaker = &mut self.endpoints[index].breaker;
+        let before = breaker.state();
+        let probe = breaker.acquire(now) == BreakerVerdict::Probe;
+        let state = breaker.state();
+        if state != before {
+            self.event(Event::BreakerChanged { endpoint, state });
+        }
         self.endpoints[index].concurrency.start();
         self.changed(endpoint);
         let expires = now.saturating_add(self.policy.queue().lease);
@@ -357,7 +371,8 @@ impl Engine {
             self.event(Event::Hedged { call: id, attempt, first, after });
         } else {
             self.decisions.push_back(Decision::Send { call: id, attempt, endpoint, max_tokens: capped });
-            if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now)) {
+            let ttl = self.policy.router().affinity_ttl;
+            if let Some(from) = affinity.and_then(|key| self.homes.moved(key, endpoint, now, ttl)) {
                 self.event(Event::AffinityMoved { call: id, from, to: endpoint });
             }
         }

@@ -163,8 +163,8 @@ events! {
         call: CallId => Identity,
         /// The attempt.
         attempt: AttemptId => Identity,
-        /// Where it was sent.
-        endpoint: EndpointId => Identity,
+        /// Where it was sent; absent if the policy no longer has that endpoint.
+        endpoint: Option<EndpointId> => Identity,
         /// How it ended.
         class: OutcomeClass => Identity,
         /// What it had reserved.
@@ -178,7 +178,7 @@ events! {
     RetryPlanned = "retry_planned" {
         /// The call.
         call: CallId => Identity,
-        /// Not before this time.
+        /// Back in the queue at this time; its pools may let it out later.
         at: Timestamp => Measure "microseconds since the origin",
         /// How the last attempt ended.
         class: OutcomeClass => Identity,

@@ -41,8 +41,9 @@ pub enum Standing {
     InReserve,
     /// Not before this time, because of this quota of a pool.
     Quota(Quota, Timestamp),
-    /// Its breaker is open, it was found unusable, or it has no capacity, until this time.
-    Shut(Timestamp),
+    /// Its breaker is open, it was found unusable, or it has no capacity, until this time; without one until the policy
+    /// says otherwise.
+    Shut(Option<Timestamp>),
     /// All attempts it may carry at once are out, or another call that waits longer has its pools.
     Busy,
     /// The call is larger than this limit of a pool.
@@ -56,7 +57,8 @@ impl Standing {
         match start {
             Start::Now => Self::Ready,
             Start::At(at, Some(quota)) => Self::Quota(quota, at),
-            Start::At(at, None) | Start::Unusable(at) => Self::Shut(at),
+            Start::Unusable(Timestamp::MAX) => Self::Shut(None),
+            Start::At(at, None) | Start::Unusable(at) => Self::Shut(Some(at)),
             Start::AfterAReport => Self::Busy,
             Start::Never { limit } => Self::TooLarge(limit),
         }
@@ -116,7 +118,7 @@ impl Engine {
             let (phase, attempts, endpoints) = (Phase::Ended(end.reason), end.attempts, endpoints.to_vec());
             return Some(Explanation { call, phase, attempts, ahead: None, as_of, endpoints, trials });
         };
-        let (of, place, attempts) = (state.call(), state.place, state.attempts);
+        let (of, place, attempts, submitted) = (state.call(), state.place, state.attempts, state.submitted);
         let phase = match state.phase() {
             CallPhase::Waiting => Phase::Waiting,
             CallPhase::Delayed(at) => Phase::Delayed(at),
@@ -129,16 +131,23 @@ impl Engine {
         }
         let waiting = phase == Phase::Waiting;
         let ahead = waiting.then(|| self.model(of.model).queue.before(&self.calls.states, of.tenant, place));
-        let endpoints = self.views(now, &of);
+        let endpoints = self.views(now, &of, submitted);
         Some(Explanation { call, phase, attempts, ahead, as_of: now, endpoints, trials })
     }
 
     /// Every endpoint for the call's model and its fallbacks, and those that residency keeps out.
-    fn views(&mut self, now: Timestamp, call: &Call) -> Vec<EndpointView> {
-        let candidates = self.model(call.model).candidates.endpoints.clone();
-        let mut views: Vec<EndpointView> = Vec::with_capacity(candidates.len());
-        for endpoint in candidates {
-            let standing = Standing::of(self.start(now, endpoint, call.tokens));
+    fn views(&mut self, now: Timestamp, call: &Call, submitted: Timestamp) -> Vec<EndpointView> {
+        let mut views: Vec<EndpointView> = Vec::new();
+        for index in 0.. {
+            let candidates = &self.model(call.model).candidates;
+            let Some(endpoint) = candidates.endpoints.get(index).copied() else { break };
+            let reserved = now < submitted.saturating_add(candidates.patience_at(index));
+            let last = self.latest_start_at(endpoint, call, submitted);
+            let standing = match self.start(now, endpoint, call.tokens) {
+                Start::Now if last.is_some_and(|last| now > last) => Standing::TooSlow,
+                Start::Now if reserved => Standing::InReserve,
+                other => Standing::of(other),
+            };
             views.push(EndpointView { endpoint, standing });
         }
         for (index, endpoint) in self.policy.endpoints().iter().enumerate() {
@@ -185,8 +194,8 @@ impl Engine {
                     };
                     write!(line, "; {name} has no {what} for {} ms", wait(at))
                 }
-                Standing::Shut(Timestamp::MAX) => write!(line, "; {name} is shut"),
-                Standing::Shut(at) => write!(line, "; {name} is shut for {} ms", wait(at)),
+                Standing::Shut(None) => write!(line, "; {name} is shut"),
+                Standing::Shut(Some(at)) => write!(line, "; {name} is shut for {} ms", wait(at)),
                 Standing::Busy => write!(line, "; {name} is busy"),
                 Standing::TooLarge(limit) => write!(line, "; {name} holds at most {limit} tokens"),
                 Standing::Excluded => write!(line, "; {name} is outside the residency"),

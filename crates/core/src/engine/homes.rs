@@ -21,8 +21,15 @@ impl Homes {
         (now.saturating_since(*used) <= ttl).then_some(*endpoint)
     }
 
-    /// A call of `key` goes to `endpoint`. Returns where its cache was, if that is another.
-    pub(super) fn moved(&mut self, key: u64, endpoint: EndpointId, now: Timestamp) -> Option<EndpointId> {
+    /// A call of `key` goes to `endpoint`. Returns where its cache was, if that is another and no more than `ttl` ago.
+    pub(super) fn moved(
+        &mut self,
+        key: u64,
+        endpoint: EndpointId,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Option<EndpointId> {
+        let home = self.get(key, now, ttl);
         let before = self.keys.insert(key, (endpoint, now));
         if let Some((_, used)) = before {
             self.by_use.remove(&(used, key));
@@ -33,7 +40,7 @@ impl Homes {
         {
             self.keys.remove(&oldest);
         }
-        before.map(|(home, _)| home).filter(|home| *home != endpoint)
+        home.filter(|home| *home != endpoint)
     }
 
     /// Keys, their endpoints and how long ago each was used, of those used within `ttl`.

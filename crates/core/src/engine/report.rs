@@ -71,7 +71,7 @@ impl Engine {
         self.event(Event::Settled {
             call: attempt.call,
             attempt: id,
-            endpoint,
+            endpoint: self.policy.endpoint(endpoint).map(|_| endpoint),
             class,
             reserved_tokens: attempt.tokens,
             spent_tokens,

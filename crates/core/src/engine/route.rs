@@ -56,6 +56,11 @@ impl Candidates {
         list
     }
 
+    /// How long a call waits for others before the endpoint at this place serves it.
+    pub(super) fn patience_at(&self, place: usize) -> Duration {
+        self.tiers.iter().find(|tier| place < tier.until).map_or(Duration::ZERO, |tier| tier.patience)
+    }
+
     fn add_groups(&mut self, policy: &Policy, model: ModelId, first: Duration, later: Duration) {
         let of_model = policy.endpoints().iter().enumerate();
         let mut found: Vec<(u8, EndpointId)> = of_model

@@ -240,7 +240,7 @@ impl Engine {
             let found = engine.policy.endpoints().iter().position(|endpoint| endpoint.name == *name);
             if let Some(id) = found.and_then(|index| u16::try_from(index).ok()) {
                 let used = now.saturating_sub(asleep).saturating_sub(Duration::from_micros(*age));
-                engine.homes.moved(*key, EndpointId(id), used);
+                engine.homes.moved(*key, EndpointId(id), used, Duration::MAX);
             }
         }
         engine

@@ -327,11 +327,10 @@ impl Limiter {
                 None
             }
             Quota::Unknown => {
-                let nearer = if self.use_permille(now, Quota::Tokens) > self.use_permille(now, Quota::Requests) {
-                    Quota::Tokens
-                } else {
-                    Quota::Requests
-                };
+                // With what was refused, which may be settled already.
+                let requests = self.use_with(now, Quota::Requests, 1);
+                let nearer =
+                    if self.use_with(now, Quota::Tokens, tokens) > requests { Quota::Tokens } else { Quota::Requests };
                 self.refused(now, at, tokens, nearer)
             }
         }
@@ -339,6 +338,11 @@ impl Limiter {
 
     /// How much of a limit in force is used at `now`, in thousandths; 0 where there is none.
     pub fn use_permille(&mut self, now: Timestamp, quota: Quota) -> u64 {
+        self.use_with(now, quota, 0)
+    }
+
+    /// The same if `more` were taken as well.
+    fn use_with(&mut self, now: Timestamp, quota: Quota, more: u64) -> u64 {
         self.post(now);
         let (used, limit) = match quota {
             Quota::Requests => (self.requests.window.sum(now), self.requests.limit),
@@ -346,7 +350,7 @@ impl Limiter {
             Quota::Day => (self.day.sum(now), self.day.limit()),
             Quota::Unknown => return 0,
         };
-        limit.map_or(0, |limit| used.saturating_mul(1_000) / limit.max(1))
+        limit.map_or(0, |limit| used.saturating_add(more).saturating_mul(1_000) / limit.max(1))
     }
 
     /// The limit in force: declared, or lowered or learned after refusals.

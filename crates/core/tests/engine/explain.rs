@@ -110,7 +110,7 @@ fn a_shut_endpoint_says_until_when() {
     desk.exchange(1, 10, seconds(1), failed(OutcomeClass::Unusable));
     let explanation = desk.engine.explain(desk.now, CallId(1)).expect("it is under way");
     let shut: Vec<_> =
-        explanation.endpoints.iter().filter(|view| view.standing == Standing::Shut(at(301_000))).collect();
+        explanation.endpoints.iter().filter(|view| view.standing == Standing::Shut(Some(at(301_000)))).collect();
     assert_eq!(shut.len(), 1);
 }
 

@@ -168,7 +168,8 @@ fn in_a_full_queue_the_newest_call_of_whoever_holds_most_gives_way() {
     assert_eq!(desk.engine.waiting(), 6);
     submit(&mut desk, 200, 10, 3, 0);
     assert_eq!(pushed_out(&desk)[7..], [3], "of two that hold as much, the first gives way");
-    assert!(matches!(desk.end_of(3), Some(EndReason::Refused { retry_at: Some(at), .. }) if at >= desk.now));
+    // Nobody knows when the one that is out will end.
+    assert_eq!(desk.end_of(3), Some(EndReason::Refused { why: Refusal::QueueFull, retry_at: None }));
 }
 
 #[test]

@@ -29,3 +29,20 @@ fn a_quota_of_two_a_minute_is_learned_and_kept_without_asking_for_more_all_the_t
     }
     assert!(granted.len() >= 30 && refused <= 10, "{} granted, {refused} refused", granted.len());
 }
+
+#[test]
+fn a_refusal_without_a_name_is_held_against_the_quota_that_the_refused_call_strained() {
+    let pool = json!({"requests_per_minute": 6_000, "tokens_per_minute": 60_000});
+    let mut desk = Desk::new(&single(&pool));
+    for id in 0..2 {
+        desk.submit(id, 50_000);
+        desk.report(desk.last_sent().attempt, failed(OutcomeClass::Throttled(Quota::Unknown)));
+        desk.does(Input::Cancel(CallId(id)));
+        desk.pass(seconds(60));
+    }
+    let learned = desk.events.iter().find_map(|event| match event {
+        Event::LimitLearned { quota, .. } => Some(*quota),
+        _ => None,
+    });
+    assert_eq!(learned, Some(Quota::Tokens));
+}

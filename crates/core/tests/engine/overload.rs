@@ -158,7 +158,7 @@ fn an_opened_breaker_lets_probes_through_and_closes_when_they_are_good() {
     for probe in probes {
         desk.report(probe.attempt, Outcome::success(10));
     }
-    assert_eq!(states(&desk, endpoint), [BreakerState::Open, BreakerState::Closed]);
+    assert_eq!(states(&desk, endpoint), [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
     assert_eq!(desk.engine.waiting(), 0, "all that waited is out");
 }
 

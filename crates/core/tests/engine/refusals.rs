@@ -45,14 +45,16 @@ fn a_call_larger_than_the_burst_goes_out_when_the_bucket_is_full() {
 
 #[test]
 fn a_full_queue_refuses_the_next_call() {
-    let policy = with(single(&json!({"concurrency": 1})), "queue", json!({"capacity": 2}));
+    let policy = with(single(&json!({"requests_per_minute": 60})), "queue", json!({"capacity": 2}));
     let mut desk = Desk::new(&policy);
     for id in 0..4 {
         desk.submit(id, 10);
     }
     assert_eq!(desk.engine.waiting(), 2);
-    assert!(matches!(desk.end_of(3), Some(EndReason::Refused { why: Refusal::QueueFull, retry_at: Some(_) })));
-    desk.report(desk.sent[0].attempt, Outcome::success(10));
+    let Some(EndReason::Refused { why: Refusal::QueueFull, retry_at: Some(retry_at) }) = desk.end_of(3) else {
+        panic!("{:?}", desk.end_of(3))
+    };
+    desk.wake_until(retry_at);
     desk.submit(4, 10);
     assert_eq!(desk.end_of(4), None);
 }
