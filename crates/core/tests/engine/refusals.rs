@@ -1,7 +1,7 @@
 //! Calls that are turned away when they come in.
 
 use serde_json::json;
-use sluicegate::{EndReason, Outcome, OutcomeClass, Refusal};
+use sluicegate::{EndReason, OutcomeClass, Refusal};
 
 use super::{Desk, at, failed, pair, seconds, single, with};
 
