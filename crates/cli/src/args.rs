@@ -65,6 +65,10 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "ID")]
     pub(crate) model: Option<String>,
 
+    /// Keep what is learned of limits, speed and quota use in this file, and go on from it in the next run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) state: Option<PathBuf>,
+
     /// Which API the records are for
     #[arg(short = 't', long = "type", value_enum, default_value_t = InputType::Auto)]
     pub(crate) kind: InputType,

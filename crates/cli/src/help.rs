@@ -42,6 +42,10 @@ Answers come in the order in which they arrive: join them by recordId.
 Run the same command again after any interruption (Ctrl-C, kill, full disk): records that are in the output \
 are not sent again, none is lost. To send failed records once more, delete their lines from the output first.
 
+With --state FILE, what the engine learns (limits in force, speed, endpoints that are down) and what it has sent in \
+the last minutes outlive the process: the file is read at the start, if it is there, and replaced every 30 seconds and \
+at the end. Runs one after the other share it; runs at the same time need one each.
+
 A line may name its model with \"modelId\"; otherwise --model holds, otherwise the policy's only model.";
 
 /// `run`, after the flags.
@@ -51,6 +55,8 @@ Examples:
   sluicegate run prompts.jsonl -o answers.jsonl --local
   # on AWS, with the usual credential chain
   sluicegate run prompts.jsonl -o answers.jsonl --policy policy.yaml
+  # several runs in a row that know of each other
+  sluicegate run prompts.jsonl -o answers.jsonl --policy policy.yaml --state state.json
   # another endpoint, such as serve-fake or a VPC endpoint
   export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:9000
 

@@ -14,12 +14,13 @@ mod progress;
 mod pump;
 mod record;
 mod scan;
+mod state;
 mod stats;
 mod stop;
 mod summary;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use output::Output;
 use pools::Pools;
 use pump::Pump;
 use record::Reading;
+use state::StateFile;
 use stats::Shared;
 use summary::Tally;
 
@@ -79,6 +81,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     });
     check_model(&context)?;
     scan::open(&context.input)?;
+    let others: Vec<&Path> = [Some(&context.input), Some(&args.output), args.policy.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    let state = args.state.map(|path| StateFile::open(path, &others)).transpose()?;
     let (output, found) = Output::open(&args.output)?;
     if found.cut > 0 {
         tell(format!(
@@ -123,14 +131,24 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     };
     tell(intent(&context, &tally, fake.is_some()));
     let stats = Shared::new(policy.endpoints().len());
-    let client = Client::builder(policy.clone(), &config)
-        .observer(stats.observer())
-        .build()
-        .map_err(|error| Failure::new(Code::Policy, format!("{}: {error}", context.loaded.name)))?;
-    let ended =
-        Pump::new(Arc::clone(&context), client, stats.clone(), output, &args.output, tally).run(scanned.todo).await?;
+    let mut builder = Client::builder(policy.clone(), &config).observer(stats.observer());
+    let mut keep = None;
+    if let Some((file, saved)) = state {
+        if let Some((snapshot, asleep)) = saved {
+            file.tell_restored(asleep);
+            builder = builder.restore(snapshot, asleep);
+        }
+        keep = Some(file);
+    }
+    let client =
+        builder.build().map_err(|error| Failure::new(Code::Policy, format!("{}: {error}", context.loaded.name)))?;
+    let ended = Pump::new(Arc::clone(&context), client, stats.clone(), output, &args.output, tally)
+        .keeping(keep)?
+        .run(scanned.todo)
+        .await?;
     let text = summary::text(policy, &ended.tally, &stats.lock(), &ended.pools, ended.took);
     tell(text.trim_end());
+    notes::closing(policy, &stats.lock()).into_iter().for_each(tell);
     end::judge(ended, &context, &config, &args.output)
 }
 

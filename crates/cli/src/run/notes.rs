@@ -1,6 +1,12 @@
-//! Messages about single lines: the first few in full, the rest as a count.
+//! Messages about single lines, the first few in full and the rest as a count; and what a run advises at its end.
 
 use std::fmt::Display;
+
+use sluicegate::{ModelId, Policy};
+
+use super::progress::percent;
+use super::stats::{Advice, Stats};
+use crate::policy_check::grouped;
 
 /// So many are printed in full.
 pub(crate) const SHOWN: u64 = 20;
@@ -32,6 +38,29 @@ impl Notes {
     pub(crate) const fn seen(&self) -> u64 {
         self.seen
     }
+}
+
+/// What could be better the next time, a line for each.
+pub(crate) fn closing(policy: &Policy, stats: &Stats) -> Vec<String> {
+    let cap = |(model, advice): (&ModelId, &Advice)| {
+        let name = policy.models().get(usize::from(model.0))?;
+        Some(format!(
+            "note: {} tokens hold {} of the answers of {name}; a maxTokens of that would free {} tokens a minute of its \
+             quota",
+            grouped(u64::from(advice.cap)),
+            percent(u64::from(advice.holds_permille)),
+            grouped(advice.frees_tokens_per_minute),
+        ))
+    };
+    let mut notes: Vec<String> = stats.advice.iter().filter_map(cap).collect();
+    if stats.stacked > 0 {
+        let (calls, verb) = if stats.stacked == 1 { ("call", "repeats") } else { ("calls", "repeat") };
+        notes.push(format!(
+            "note: {} {calls} {verb} one that had just failed; if something else retries as well, switch it off",
+            grouped(stats.stacked)
+        ));
+    }
+    notes
 }
 
 #[cfg(test)]

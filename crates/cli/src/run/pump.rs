@@ -18,6 +18,7 @@ use super::output::Output;
 use super::pools::Pools;
 use super::progress::{Figures, Progress};
 use super::record::Fingerprint;
+use super::state::StateFile;
 use super::stats::Shared;
 use super::stop::{Meaning, Stop, meaning};
 use super::summary::Tally;
@@ -37,6 +38,8 @@ const ENOUGH_WITHOUT_A_SIGN: usize = 20;
 const TICK: Duration = Duration::from_millis(100);
 /// How many ticks lie between two looks at the pools.
 const TICKS_PER_SAMPLE: u64 = 10;
+/// How many ticks lie between two times that the state is saved: half a minute.
+const TICKS_PER_SAVE: u64 = 300;
 /// While draining, the calls that never went out are dropped after so many ticks with nothing out.
 const TICKS_TO_DRAIN: u64 = 2;
 
@@ -78,6 +81,7 @@ pub(crate) struct Pump {
     stop: Option<Stop>,
     trouble: Option<Trouble>,
     idle_ticks: u64,
+    state: Option<StateFile>,
 }
 
 impl Pump {
@@ -106,6 +110,22 @@ impl Pump {
             stop: None,
             trouble: None,
             idle_ticks: 0,
+            state: None,
+        }
+    }
+
+    /// Keeps the engine's state in this file; tries whether it can be written.
+    pub(crate) fn keeping(self, state: Option<StateFile>) -> Result<Self, Failure> {
+        if let Some(file) = &state {
+            file.try_out(self.client.gate())?;
+        }
+        Ok(Self { state, ..self })
+    }
+
+    fn save(&mut self) {
+        let progress = &self.progress;
+        if let Some(file) = &mut self.state {
+            file.save(self.client.gate(), |text| progress.say(text));
         }
     }
 
@@ -293,6 +313,9 @@ impl Pump {
         if ticks % TICKS_PER_SAMPLE == 1 {
             self.pools.sample(self.client.gate());
         }
+        if ticks.is_multiple_of(TICKS_PER_SAVE) {
+            self.save();
+        }
         let refused_permille = self.stats.lock().refused_permille();
         let ended = self.tally.answered + self.tally.failed;
         self.progress.show(Figures { ended, in_flight, waiting, refused_permille });
@@ -313,6 +336,7 @@ impl Pump {
             self.stop(Stop::Unreachable);
         }
         self.pools.sample(self.client.gate());
+        self.save();
         let written = self.writer.finish().await;
         let took = self.progress.finish();
         let mut tally = self.tally;

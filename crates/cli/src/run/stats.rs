@@ -1,10 +1,11 @@
 //! What the engine's events add up to.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use sluicegate::{Event, OutcomeClass};
+use sluicegate::{Event, ModelId, OutcomeClass};
 use sluicegate_driver::Observer;
 
 /// Longer times are counted as this one.
@@ -74,6 +75,21 @@ pub(crate) struct Stats {
     pub(crate) service: Times,
     /// Calls that went out at least once.
     pub(crate) calls: u64,
+    /// Calls that came again soon after they had failed.
+    pub(crate) stacked: u64,
+    /// The latest advice on caps, by model.
+    pub(crate) advice: BTreeMap<ModelId, Advice>,
+}
+
+/// A cap on answers that would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// In tokens.
+    pub(crate) cap: u32,
+    /// The share of answers that it holds, in thousandths.
+    pub(crate) holds_permille: u32,
+    /// What asking for no more would free.
+    pub(crate) frees_tokens_per_minute: u64,
 }
 
 impl Stats {
@@ -88,7 +104,14 @@ impl Stats {
             tokens: 0,
             service: Times::new(),
         };
-        Self { endpoints: vec![none; endpoints], waited: Times::new(), service: Times::new(), calls: 0 }
+        Self {
+            endpoints: vec![none; endpoints],
+            waited: Times::new(),
+            service: Times::new(),
+            calls: 0,
+            stacked: 0,
+            advice: BTreeMap::new(),
+        }
     }
 
     /// Counts one event.
@@ -123,6 +146,12 @@ impl Stats {
                     // By ourselves.
                     OutcomeClass::Cancelled => {}
                 }
+            }
+            Event::StackedRetry { .. } => self.stacked += 1,
+            Event::CapAdvised { model, cap, holds_permille, frees_tokens_per_minute, .. } => {
+                let (cap, holds_permille) = (*cap, *holds_permille);
+                let advice = Advice { cap, holds_permille, frees_tokens_per_minute: *frees_tokens_per_minute };
+                self.advice.insert(*model, advice);
             }
             _ => {}
         }

@@ -9,4 +9,5 @@ mod large;
 mod policy;
 mod run;
 mod service;
+mod state;
 mod stop;
