@@ -271,3 +271,35 @@ async fn a_restored_gate_remembers_what_was_sent() {
     assert_eq!(used(&Gate::builder(policy()).restore(snapshot.clone(), Duration::ZERO).open()), before);
     assert_eq!(used(&Gate::builder(policy()).restore(snapshot, 120 * SECOND).open()), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_loser_is_dropped_before_a_short_answer_is_asked_for_again() {
+    let mut document: serde_json::Value = serde_json::from_str(HEDGED).unwrap();
+    document["output_cap"] = serde_json::json!({"clamp": true, "minimum_answers": 100});
+    let gate = Gate::builder(Policy::parse(&document).unwrap()).seed(7).open();
+    for _ in 0..400 {
+        let answer = |_| async {
+            sleep(SECOND).await;
+            (Outcome::success(100).output_tokens(100), Ok::<(), ()>(()))
+        };
+        gate.run(capped(&gate), answer).await.unwrap();
+    }
+    let dropped = Cell::new(0);
+    let attempt = |attempt: Attempt| {
+        let (guard, dropped) = (Dropped(&dropped), &dropped);
+        async move {
+            let outcome = match (attempt.number, attempt.max_tokens) {
+                (1, Some(_)) => pending().await,
+                (2, Some(cap)) => Outcome::success(100).output_tokens(cap).truncated(),
+                _ => {
+                    sleep(Duration::from_millis(10)).await;
+                    Outcome::success(5_000).output_tokens(5_000)
+                }
+            };
+            std::mem::forget(guard);
+            (outcome, Ok::<_, ()>((attempt.number, dropped.get())))
+        }
+    };
+    assert_eq!(gate.run(capped(&gate), attempt).await.unwrap(), (3, 1));
+    assert_eq!(in_flight(&gate), 0);
+}

@@ -127,7 +127,9 @@ impl Stats {
                 }
             }
             Event::Settled { endpoint, class, spent_tokens, took, .. } => {
-                let Some(at) = endpoint.and_then(|endpoint| self.endpoints.get_mut(usize::from(endpoint.0))) else { return };
+                let Some(at) = endpoint.and_then(|endpoint| self.endpoints.get_mut(usize::from(endpoint.0))) else {
+                    return;
+                };
                 at.tokens = at.tokens.saturating_add(*spent_tokens);
                 match class {
                     OutcomeClass::Success => {
