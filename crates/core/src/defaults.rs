@@ -54,7 +54,7 @@ pub const CAPACITY_KEEPS_PERMILLE: u64 = 800;
 pub const CAPACITY_HOLD: Duration = Duration::from_secs(1);
 /// How long the limit stays at what was carried before it is tried upwards again: at first, and where that was refused
 /// at about the same level.
-pub const CAPACITY_PLATEAU: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(5));
+pub const CAPACITY_PLATEAU: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 /// How often it then grows by one attempt, so often; after that by a quarter.
 pub const CAPACITY_CAREFUL_STEPS: u64 = 4;
 /// The time between two steps of growth.

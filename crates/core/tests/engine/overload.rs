@@ -68,10 +68,10 @@ fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
 
 /// Twenty at a time are known to be carried, and 200 calls wait. Returns how many are out after half a minute in which
 /// every answer took so long.
-fn carried_after_answers_of(took: u64) -> usize {
+fn carried_after_answers_of(took: Duration) -> usize {
     let mut desk = Desk::new(&single(&json!({})));
     for id in 0..40 {
-        desk.exchange(id, 10, seconds(2), Outcome::success(10).output_tokens(200));
+        desk.exchange(id, 10, Duration::from_millis(500), Outcome::success(10).output_tokens(200));
     }
     for id in 100..121 {
         desk.submit(id, 10);
@@ -82,7 +82,7 @@ fn carried_after_answers_of(took: u64) -> usize {
     let mut carried = 0;
     while desk.now < end {
         while let Some(sent) = desk.sent.get(taken).copied()
-            && sent.at.saturating_add(seconds(took)) <= desk.now
+            && sent.at.saturating_add(took) <= desk.now
         {
             taken += 1;
             // The attempt that met the capacity error is no longer out.
@@ -97,7 +97,7 @@ fn carried_after_answers_of(took: u64) -> usize {
 
 #[test]
 fn a_limit_does_not_grow_while_answers_come_slowly() {
-    let (usual, slow) = (carried_after_answers_of(2), carried_after_answers_of(4));
+    let [usual, slow] = [500, 1_000].map(|ms| carried_after_answers_of(Duration::from_millis(ms)));
     assert!(usual >= 60, "{usual} at once");
     assert!(slow < usual * 3 / 4, "{slow} at once");
 }
