@@ -180,8 +180,10 @@ impl Breaker {
         }
     }
 
-    /// Changes the parameters; state and counts stay.
+    /// Changes the parameters; state and counts stay. Where probing goes on by other rules it begins anew: the probes so
+    /// far may be all that the new rules allow, and no end of theirs may be left to wait for.
     pub(crate) fn reconfigure(&mut self, now: Timestamp, config: BreakerConfig) {
+        let other_rules = (config.mode, config.probes) != (self.config.mode, self.config.probes);
         if config.window != self.config.window {
             let total = self.window.total;
             self.window = Window::restored(config.window, &self.save(now).counts, now, Duration::ZERO);
@@ -190,6 +192,9 @@ impl Breaker {
             }
         }
         self.config = config;
+        if other_rules && self.state == BreakerState::HalfOpen {
+            self.half_open();
+        }
     }
 
     /// What is worth remembering at `now`.
@@ -391,6 +396,8 @@ impl Breaker {
     pub fn half_open(&mut self) {
         self.state = BreakerState::HalfOpen;
         self.probed = true;
+        self.probes_out = 0;
+        self.probes_started = 0;
         self.clear();
     }
 

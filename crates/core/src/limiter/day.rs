@@ -14,6 +14,8 @@ const SLOT: Duration = Duration::from_secs(15 * 60);
 pub(super) struct DayQuota {
     /// The limit and what was taken since there is one.
     limited: Option<(u64, Window)>,
+    /// Up to when what was taken is not in the window, for there was no limit.
+    uncounted_until: Timestamp,
     closed_until: Timestamp,
     /// When the service last refused for the day, until an attempt sent later was answered: one attempt at a time asks.
     refused_at: Option<Timestamp>,
@@ -23,6 +25,7 @@ impl DayQuota {
     pub(super) fn new(limit: Option<u64>, now: Timestamp) -> Self {
         Self {
             limited: limit.map(|limit| (limit, Window::new(DAY, SLOT, now))),
+            uncounted_until: Timestamp::ZERO,
             closed_until: Timestamp::ZERO,
             refused_at: None,
         }
@@ -30,6 +33,9 @@ impl DayQuota {
 
     pub(super) fn reconfigure(&mut self, now: Timestamp, limit: Option<u64>) {
         let window = self.limited.take().map(|(_, window)| window);
+        if window.is_none() {
+            self.uncounted_until = now;
+        }
         self.limited = limit.map(|limit| (limit, window.unwrap_or_else(|| Window::new(DAY, SLOT, now))));
     }
 
@@ -81,7 +87,10 @@ impl DayQuota {
     }
 
     pub(super) fn give_back(&mut self, now: Timestamp, at: Timestamp, tokens: u64) {
-        if let Some((_, window)) = &mut self.limited {
+        // What went out at the very moment of the change is left in: nobody knows whether it was counted.
+        if let Some((_, window)) = &mut self.limited
+            && (at > self.uncounted_until || self.uncounted_until == Timestamp::ZERO)
+        {
             window.remove(now, at, tokens);
         }
     }

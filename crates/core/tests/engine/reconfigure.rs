@@ -3,7 +3,7 @@
 use serde_json::json;
 use sluicegate::{Call, CallId, EndReason, Input, ModelId, Outcome, OutcomeClass, Policy, Quota, Refusal, TenantId};
 
-use super::{Desk, at, failed, pair, seconds, single};
+use super::{Desk, at, failed, pair, seconds, single, with};
 
 impl Desk {
     fn reconfigure(&mut self, policy: &serde_json::Value) {
@@ -105,6 +105,59 @@ fn what_was_learned_stays() {
     assert!(
         desk.attempts(1).len() == 2 && (2..20).all(|id| desk.attempts(id).iter().all(|sent| sent.endpoint != refused))
     );
+}
+
+#[test]
+fn a_half_open_breaker_needs_no_more_probes_than_the_new_policy_allows() {
+    let policy = |probes: u64| {
+        let breaker = json!({"minimum_attempts": 1, "window_attempts": 1, "open_ms": 1_000, "probes": probes});
+        with(with(single(&json!({})), "breaker", breaker), "retry", json!({"max_attempts": 1}))
+    };
+    let mut desk = Desk::new(&policy(2));
+    desk.exchange(0, 10, seconds(1), failed(OutcomeClass::Unavailable));
+    desk.pass(seconds(5));
+    desk.exchange(1, 10, seconds(1), Outcome::success(10));
+    // The second probe never comes.
+    desk.reconfigure(&policy(1));
+    desk.exchange(2, 10, seconds(1), Outcome::success(10));
+    desk.exchange(3, 10, seconds(1), Outcome::success(10));
+    assert_eq!(desk.sent.len(), 4);
+}
+
+#[test]
+fn a_probe_that_ends_while_breakers_are_off_is_not_waited_for() {
+    let policy = |mode: &str| {
+        let breaker = json!({"minimum_attempts": 1, "window_attempts": 1, "open_ms": 1_000, "probes": 1});
+        let mut policy = with(with(single(&json!({})), "breaker", breaker), "retry", json!({"max_attempts": 1}));
+        for endpoint in policy["endpoints"].as_object_mut().expect("it has some").values_mut() {
+            endpoint["breaker"] = json!(mode);
+        }
+        policy
+    };
+    let mut desk = Desk::new(&policy("enabled"));
+    desk.exchange(0, 10, seconds(1), failed(OutcomeClass::Unavailable));
+    desk.pass(seconds(5));
+    desk.submit(1, 10);
+    let probe = desk.last_sent();
+    desk.reconfigure(&policy("disabled"));
+    desk.report(probe.attempt, Outcome::success(10));
+    desk.reconfigure(&policy("enabled"));
+    desk.submit(2, 10);
+    assert_eq!(desk.attempts(2).len(), 1);
+}
+
+#[test]
+fn a_day_counts_from_when_it_is_limited() {
+    let mut desk = Desk::new(&single(&json!({})));
+    desk.submit(0, 900);
+    let before = desk.last_sent();
+    desk.pass(seconds(1));
+    desk.reconfigure(&single(&json!({"tokens_per_day": 1_000})));
+    desk.exchange(1, 900, seconds(1), Outcome::success(900));
+    // What was never counted is not given back.
+    desk.report(before.attempt, Outcome::success(0));
+    desk.submit(2, 900);
+    assert_eq!(desk.attempts(2).len(), 0);
 }
 
 #[test]
