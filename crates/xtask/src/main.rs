@@ -115,7 +115,8 @@ fn now() -> Instant {
 fn fmt(_: &[String]) -> Outcome {
     component("fmt", "rustfmt")?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["fmt", "--manifest-path", no_host::MANIFEST, "--check"]))
+    run(cargo().args(["fmt", "--manifest-path", no_host::MANIFEST, "--check"]))?;
+    run(cargo().args(["fmt", "--manifest-path", "crates/core/fuzz/Cargo.toml", "--check"]))
 }
 
 fn clippy(_: &[String]) -> Outcome {

@@ -122,7 +122,8 @@ fn check(file: &File) -> Vec<String> {
     if let Some((limit, lines)) = length(file) {
         breaches.push(format!("{}: {lines} lines, at most {limit}; split it by subject", file.path));
     }
-    if file.path == "Cargo.lock" {
+    // The root's, and the fuzzer's, which is a workspace of its own.
+    if file.path.rsplit('/').next() == Some("Cargo.lock") {
         return breaches;
     }
     for (index, line) in file.text.lines().enumerate() {
