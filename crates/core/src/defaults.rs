@@ -66,6 +66,10 @@ pub const EVENTS_KEPT: usize = 4_096;
 /// What is remembered of the last decisions, so that they can be explained: for each call one entry when it is sent, one
 /// when that is reported, one when it ends.
 pub const DECISIONS_KEPT: usize = 512;
+/// When a minute of the service begins is made use of where it is known to within this time.
+pub const PHASE_WITHIN: Duration = Duration::from_secs(6);
+/// How much earlier or later than known a minute of the service may begin: what its clock and the way to it may shift.
+pub const PHASE_GUARD: Duration = Duration::from_millis(100);
 /// What a refusal adds to the strain on a declared limit; each answer takes one away.
 pub const REFUSAL_STRAIN: u32 = 100;
 /// The strain at which a declared limit is lowered: two refusals within some fifty answers.

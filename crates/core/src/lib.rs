@@ -73,7 +73,7 @@ pub use engine::{
     FieldKind, Input, InputError, LabelId, Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, Trial,
     WakeReason, Wakeup,
 };
-pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, Permit};
+pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, MinutePhase, Permit};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
 pub use output_length::{OutputLengths, OutputLengthsState};
 pub use policy::{

@@ -120,6 +120,19 @@ impl Window {
         u64::try_from(self.sum).unwrap_or(u64::MAX)
     }
 
+    /// What was added since `at`, and in the rest of its slot, and still counts.
+    pub(crate) fn since(&self, at: Timestamp) -> u64 {
+        let expiry = at.as_micros().saturating_add(self.span);
+        let past = self.past.iter().rev().take_while(|entry| entry.0 > expiry).map(|entry| u128::from(entry.1));
+        let here = if self.ends > at.as_micros() { self.here } else { 0 };
+        u64::try_from(past.sum::<u128>() + u128::from(here)).unwrap_or(u64::MAX)
+    }
+
+    /// What counted at the last look.
+    pub(crate) fn total(&self) -> u64 {
+        u64::try_from(self.sum).unwrap_or(u64::MAX)
+    }
+
     /// Adds `amount` at `now`.
     pub fn add(&mut self, now: Timestamp, amount: u64) {
         self.advance(now);

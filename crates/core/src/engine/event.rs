@@ -205,6 +205,24 @@ events! {
         /// The limit in force, in requests or tokens per minute.
         limit: u64 => Measure "requests or tokens per minute",
     },
+    /// Refusals showed that the service counts by the clock, and when its minutes begin.
+    PhaseLearned = "phase_learned" {
+        /// The pool.
+        pool: PoolId => Identity,
+        /// Which of its limits.
+        quota: Quota => Identity,
+        /// The earliest time into a minute of the engine's clock at which one of the service's may begin.
+        begins_us: u64 => Measure "microseconds",
+        /// How much later it may be.
+        within_us: u64 => Measure "microseconds",
+    },
+    /// What was taken for the beginning of the service's minutes was wrong, or no longer holds.
+    PhaseLost = "phase_lost" {
+        /// The pool.
+        pool: PoolId => Identity,
+        /// Which of its limits.
+        quota: Quota => Identity,
+    },
     /// Capacity errors lowered the number of attempts that may be out at an endpoint.
     ConcurrencyLowered = "concurrency_lowered" {
         /// The endpoint.

@@ -9,11 +9,13 @@ use crate::backoff::Backoff;
 use crate::breaker::BreakerState;
 use crate::budget::RetryKind;
 use crate::defaults::{MOST_SPENT, THROTTLED_ATTEMPTS, UNUSABLE_FOR};
-use crate::limiter::Permit;
-use crate::outcome::{Outcome, OutcomeClass, Spent};
+use crate::limiter::{MinutePhase, Permit};
+use crate::outcome::{Outcome, OutcomeClass, Quota, Spent};
 use crate::policy::{EndpointId, PoolId};
 use crate::random::Rng;
 use crate::time::Timestamp;
+
+const MINUTE_QUOTAS: [Quota; 2] = [Quota::Requests, Quota::Tokens];
 
 /// What an end says about its endpoint, for the breaker.
 fn is_failure(class: OutcomeClass) -> Option<bool> {
@@ -46,15 +48,32 @@ impl Engine {
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
                 OutcomeClass::Throttled(quota) => {
+                    let phases = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_some());
                     let learned = limiter.refused(now, attempt.started, attempt.tokens, quota);
+                    let lost = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_none());
                     if let Some(wait) = outcome.retry_after {
                         limiter.pause(now.saturating_add(wait));
                     }
                     if let Some((quota, limit)) = learned {
                         self.event(Event::LimitLearned { pool, quota, limit });
                     }
+                    for (index, quota) in MINUTE_QUOTAS.into_iter().enumerate() {
+                        if phases[index] && lost[index] {
+                            self.event(Event::PhaseLost { pool, quota });
+                        }
+                    }
                 }
-                OutcomeClass::Success => limiter.accepted(attempt.started),
+                OutcomeClass::Success => {
+                    if let Some(quota) = limiter.accepted(attempt.started) {
+                        let phase = limiter.phase(quota);
+                        self.event(match phase {
+                            Some(MinutePhase { begins_us, within_us }) => {
+                                Event::PhaseLearned { pool, quota, begins_us, within_us }
+                            }
+                            None => Event::PhaseLost { pool, quota },
+                        });
+                    }
+                }
                 _ => {}
             }
         }

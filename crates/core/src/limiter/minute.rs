@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use super::LimiterConfig;
+use super::phase::{MinutePhase, Phase};
+use super::service_minute::ServiceMinute;
 use super::state::MinuteState;
 use crate::bucket::Bucket;
 use crate::defaults::{
@@ -57,6 +59,10 @@ pub(super) struct MinuteQuota {
     credit_stretch: Duration,
     /// Before this time neither the credit nor the limit changes by itself.
     still_until: Timestamp,
+    /// When the service's minutes begin, if it counts by the clock.
+    phase: Phase,
+    /// Its present minute, where that is known: it alone holds back then, with the peak.
+    minute: Option<ServiceMinute>,
 }
 
 impl MinuteQuota {
@@ -81,6 +87,8 @@ impl MinuteQuota {
             credit_at: now.saturating_add(CREDIT_STRETCH.0),
             credit_stretch: CREDIT_STRETCH.0,
             still_until: Timestamp::ZERO,
+            phase: Phase::new(),
+            minute: None,
         }
     }
 
@@ -138,6 +146,7 @@ impl MinuteQuota {
             credit_permille: self.credit_permille,
             credit_us: if self.credit_permille < self.burst_permille { left(self.credit_at) } else { 0 },
             credit_stretch_us: micros(self.credit_stretch.saturating_sub(CREDIT_STRETCH.0)),
+            phase: self.phase.save(now),
         }
     }
 
@@ -183,6 +192,7 @@ impl MinuteQuota {
         quota.peak.set_parts(now, quota.peak.parts(woken));
         quota.window = Window::new(MINUTE.saturating_add(config.window_margin), SLOT, now);
         quota.window.restore(now, asleep, &state.taken);
+        quota.phase = Phase::restored(&state.phase, now, asleep);
         quota
     }
 
@@ -195,8 +205,12 @@ impl MinuteQuota {
         let room = limit.saturating_sub(amount);
         // A call larger than what may go out at one moment goes when that much is there, and leaves a debt.
         let ask = self.peak.burst().min(amount);
-        let paced = self.pace.earliest(now, ask).max(self.peak.earliest(now, ask));
-        paused.max(paced).max(self.window.earliest(now, room))
+        let peak = self.peak.earliest(now, ask);
+        if let Some(minute) = &self.minute {
+            let at = minute.earliest(now, amount, limit, self.pace.burst());
+            return paused.max(peak).max(at);
+        }
+        paused.max(peak).max(self.pace.earliest(now, ask)).max(self.window.earliest(now, room))
     }
 
     /// How much may be taken before [`MinuteQuota::still_until`] without asking again; `None` where nothing may, not even
@@ -210,8 +224,11 @@ impl MinuteQuota {
         match self.limit {
             None => Some(u64::MAX),
             Some(limit) => {
-                let room = limit.checked_sub(counted)?;
-                Some(room.min(self.pace.room(now)?).min(self.peak.room(now)?))
+                let room = match &self.minute {
+                    Some(minute) => minute.room(now, limit, self.pace.burst())?,
+                    None => limit.checked_sub(counted)?.min(self.pace.room(now)?),
+                };
+                Some(room.min(self.peak.room(now)?))
             }
         }
     }
@@ -224,6 +241,9 @@ impl MinuteQuota {
     pub(super) fn take(&mut self, now: Timestamp, amount: u64) {
         self.recover(now);
         self.window.add(now, amount);
+        if let Some(minute) = &mut self.minute {
+            minute.add(amount);
+        }
         if self.limit.is_none() {
             return;
         }
@@ -235,6 +255,9 @@ impl MinuteQuota {
     /// [`MinuteQuota::still_until`] was then.
     pub(super) fn charge(&mut self, now: Timestamp, amount: u64) {
         self.window.add_here(amount);
+        if let Some(minute) = &mut self.minute {
+            minute.add(amount);
+        }
         if self.limit.is_some() {
             self.pace.take(now, amount);
             self.peak.take(now, amount);
@@ -244,14 +267,24 @@ impl MinuteQuota {
     pub(super) fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
         self.recover(now);
         self.window.remove(now, at, amount);
+        if let Some(minute) = &mut self.minute {
+            minute.give_back(at, amount);
+        }
         self.pace.give(now, amount);
         self.peak.give(now, amount);
     }
 
-    /// The service refused `amount`, admitted here at `at`: its count is ahead of ours.
-    pub(super) fn refused(&mut self, now: Timestamp, at: Timestamp, amount: u64, floor: u64) -> Option<u64> {
+    /// The service refused `amount`, admitted here at `at`: its count is ahead of ours. `kept` is what of it stays taken.
+    pub(super) fn refused(&mut self, now: Timestamp, at: Timestamp, amount: u64, kept: u64) -> Option<u64> {
         self.recover(now);
         let counted = self.window.sum(now);
+        let full = self.phase.refused(now, at, amount, &self.window, self.limit.unwrap_or(u64::MAX));
+        if !full {
+            self.lose_minute();
+        }
+        if let Some(minute) = &mut self.minute {
+            minute.refused(at, kept);
+        }
         let pace = self.limit.unwrap_or(counted).max(1);
         let refill = u128::from(micros(MINUTE)) * u128::from(amount.max(1)) / u128::from(pace);
         let refill = u64::try_from(refill).unwrap_or(u64::MAX);
@@ -259,7 +292,15 @@ impl MinuteQuota {
             .clamp(micros(REFUSAL_PAUSE.0), micros(REFUSAL_PAUSE.1))
             .saturating_mul(1 << self.streak.min(5))
             .min(micros(REFUSAL_PAUSE.1));
-        self.paused_until = self.paused_until.max(now.saturating_add(Duration::from_micros(pause)));
+        let until = now.saturating_add(Duration::from_micros(pause));
+        let until = match &self.minute {
+            // It stays full until the next one begins.
+            Some(minute) if minute.holds(at) => minute.ended(),
+            Some(_) => until,
+            // A first probe shows whether the service refills by itself.
+            None => self.phase.probe_at(now).filter(|_| self.streak > 0).unwrap_or(until),
+        };
+        self.paused_until = self.paused_until.max(until);
         // What was already out at the last refusal says nothing new.
         if at < self.refused_at {
             return None;
@@ -272,7 +313,7 @@ impl MinuteQuota {
         self.set_credit(now, PEAK_PERMILLE.min(self.burst_permille));
         self.strain = self.strain.saturating_add(REFUSAL_STRAIN);
         // A settlement above its reservation can be refused once without any limit being wrong.
-        if self.declared.is_some() && self.strain < STRAIN_LIMIT {
+        if self.declared.is_some() && self.strain < STRAIN_LIMIT && self.minute.is_none() {
             return None;
         }
         self.strain = 0;
@@ -282,10 +323,16 @@ impl MinuteQuota {
         let soon = now < self.raise_at.saturating_sub(step).saturating_add(longest);
         self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(longest) } else { LIMIT_REST.0 };
         self.raise_at = now.saturating_add(self.rest + step);
-        let lowest = self.declared.map_or(floor, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(floor);
+        let lowest = self.declared.map_or(amount, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(amount);
         // Where nothing was declared, what went out so far shows the rate that was too much.
         let current = self.limit.unwrap_or_else(|| self.window.projected(now));
-        let limit = permille(current, REFUSAL_KEEPS_PERMILLE).max(lowest);
+        let least = permille(current, REFUSAL_KEEPS_PERMILLE);
+        let limit = match &self.minute {
+            // What the service let through of its minute is what it lets through of each.
+            Some(minute) if minute.holds(at) => minute.let_through().min(current.saturating_sub(1)).max(least),
+            _ => least,
+        };
+        let limit = limit.max(lowest);
         let limit = self.declared.map_or(limit, |declared| limit.min(declared));
         self.set_limit(now, limit);
         Some(limit)
@@ -295,9 +342,43 @@ impl MinuteQuota {
         self.paused_until = self.paused_until.max(until);
     }
 
-    pub(super) fn accepted(&mut self) {
+    /// True where that showed when the service's minutes begin, or that they do not.
+    pub(super) fn accepted(&mut self, at: Timestamp) -> bool {
         self.streak = 0;
         self.strain = self.strain.saturating_sub(1);
+        let changed = self.phase.accepted(at);
+        if changed {
+            self.still_until = Timestamp::ZERO;
+        }
+        changed
+    }
+
+    pub(super) fn phase(&self) -> Option<MinutePhase> {
+        self.phase.known()
+    }
+
+    /// Goes on to the service's present minute, where its minutes are known.
+    fn turn(&mut self, now: Timestamp) {
+        self.phase.fade(now);
+        match (self.phase.known(), &mut self.minute) {
+            (Some(phase), Some(minute)) => minute.turn(now, phase),
+            (Some(phase), None) => {
+                self.window.sum(now);
+                self.minute = Some(ServiceMinute::new(now, phase, &self.window));
+            }
+            (None, _) => self.lose_minute(),
+        }
+        // The pace is slower than a full minute allows, and what it fell behind must not be paid for later.
+        if self.minute.is_some() && self.pace.level(now) < 0 {
+            self.pace.set_parts(now, (0, 0));
+        }
+    }
+
+    /// The pace and the window hold back again.
+    fn lose_minute(&mut self) {
+        if self.minute.take().is_some() {
+            self.still_until = Timestamp::ZERO;
+        }
     }
 
     fn set_credit(&mut self, now: Timestamp, permille: u64) {
@@ -332,9 +413,11 @@ impl MinuteQuota {
             self.set_limit(self.raise_at, self.declared.map_or(raised, |declared| raised.min(declared)));
             self.raise_at = self.raise_at.saturating_add(raise_step(self.declared.unwrap_or(raised)));
         }
+        self.turn(now);
         let credit_grows = self.credit_permille < self.burst_permille;
         let limit_grows = self.limit.is_some_and(|limit| limit < self.highest());
-        let next = [credit_grows.then_some(self.credit_at), limit_grows.then_some(self.raise_at)];
+        let turns = self.minute.as_ref().map(|minute| minute.still_until(now));
+        let next = [credit_grows.then_some(self.credit_at), limit_grows.then_some(self.raise_at), turns];
         self.still_until = next.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
     }
 

@@ -3,6 +3,8 @@
 mod allowance;
 mod day;
 mod minute;
+mod phase;
+mod service_minute;
 mod state;
 
 use core::time::Duration;
@@ -15,6 +17,7 @@ use crate::time::Timestamp;
 use allowance::{Allowance, Amounts};
 use day::DayQuota;
 use minute::MinuteQuota;
+pub use phase::MinutePhase;
 pub use state::LimiterState;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
@@ -104,7 +107,8 @@ impl Permit {
 ///
 /// - a sliding minute: the margin is what the way to the service may shift, and 0.1 s is the width of a slot;
 /// - continuous refill: the pace is slower than the refill by as much;
-/// - fixed minutes: their phase is not known here, so every minute that there might be is kept within the quota.
+/// - fixed minutes: their phase is not known at first, so every minute that there might be is kept within the quota.
+///   Where refusals show the phase ([`Limiter::phase`]), the service's own minutes are counted instead and used in full.
 ///
 /// A pool that nobody waits for loses nothing, and what goes unused in a short gap between calls can be made up for
 /// ([`LimiterConfig::burst_permille`]).
@@ -301,10 +305,13 @@ impl Limiter {
 
     /// The service answered an attempt that was admitted here at `at`: the pauses after refusals start small again, and
     /// a pool closed for the day is open again if the attempt was sent after that.
-    pub fn accepted(&mut self, at: Timestamp) {
-        self.requests.accepted();
-        self.tokens.accepted();
+    ///
+    /// Returns the quota whose [`Limiter::phase`] was learned or lost by that, which is seldom.
+    pub fn accepted(&mut self, at: Timestamp) -> Option<Quota> {
+        let requests = self.requests.accepted(at);
+        let tokens = self.tokens.accepted(at);
         self.day.accepted(at);
+        if requests { Some(Quota::Requests) } else { tokens.then_some(Quota::Tokens) }
     }
 
     /// The service itself said when to come back: nothing is admitted until then.
@@ -321,7 +328,7 @@ impl Limiter {
         self.charge(now);
         match quota {
             Quota::Requests => self.requests.refused(now, at, 1, 1).map(|limit| (quota, limit)),
-            Quota::Tokens => self.tokens.refused(now, at, tokens, tokens).map(|limit| (quota, limit)),
+            Quota::Tokens => self.tokens.refused(now, at, tokens, 0).map(|limit| (quota, limit)),
             Quota::Day => {
                 self.day.refused(now);
                 None
@@ -361,6 +368,16 @@ impl Limiter {
             Quota::Tokens => self.tokens.limit,
             Quota::Day => self.day.limit(),
             Quota::Unknown => None,
+        }
+    }
+
+    /// When the service's minutes begin, where refusals showed that it counts by the clock; `None` for the day.
+    #[must_use]
+    pub fn phase(&self, quota: Quota) -> Option<MinutePhase> {
+        match quota {
+            Quota::Requests => self.requests.phase(),
+            Quota::Tokens => self.tokens.phase(),
+            Quota::Day | Quota::Unknown => None,
         }
     }
 

@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::minute::MinuteQuota;
+use super::phase::PhaseState;
 use super::{Limiter, LimiterConfig};
 use crate::time::{Timestamp, micros};
 
@@ -96,6 +97,9 @@ pub(super) struct MinuteState {
     /// How much longer than at first the stretch is that doubles it.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) credit_stretch_us: u64,
+    /// When the service's minutes begin, as far as that shows.
+    #[serde(skip_serializing_if = "PhaseState::is_empty")]
+    pub(super) phase: PhaseState,
 }
 
 impl MinuteState {

@@ -248,7 +248,7 @@ proptest! {
     #[test]
     fn any_state_at_all_is_safe(
         config in configs(),
-        numbers in vec(prop_oneof![any::<u64>(), 0_u64..100_000_000, Just(u64::MAX), Just(0)], 60),
+        numbers in vec(prop_oneof![any::<u64>(), 0_u64..100_000_000, Just(u64::MAX), Just(0)], 75),
         now in prop_oneof![Just(0), 0_u64..1_000_000_000, Just(u64::MAX), any::<u64>()],
         asleep in prop_oneof![Just(0), any::<u64>()],
         after in deeds(),
@@ -283,6 +283,10 @@ fn hostile(numbers: &[u64]) -> LimiterState {
             "paused_us": next(), "streak": next() as u32, "strain": next() as u32, "refused_us": next(),
             "raise_us": next(), "rest_us": next(), "credit_permille": next(), "credit_us": next(),
             "credit_stretch_us": next(),
+            "phase": {
+                "arc": (next() % 2 == 0).then_some([next(), next()]), "agreeing": next() as u32, "chance": next(),
+                "refuted": next() as u32, "held": next(),
+            },
         })
     };
     let (requests, tokens) = (minute(), minute());

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 mod peers;
+mod phase;
 mod promises;
 mod scene;
 mod table;
