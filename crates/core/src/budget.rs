@@ -119,7 +119,7 @@ const SCALE: i128 = 1_000_000;
 /// there is no debt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-pub struct RetryBudgetState {
+pub struct SavedRetryBudget {
     /// What was left.
     pub left: MilliTokens,
 }
@@ -146,14 +146,14 @@ impl RetryBudget {
 
     /// What is worth remembering at `now`.
     #[must_use]
-    pub fn save(&self, now: Timestamp) -> RetryBudgetState {
-        RetryBudgetState { left: self.left(now) }
+    pub fn save(&self, now: Timestamp) -> SavedRetryBudget {
+        SavedRetryBudget { left: self.left(now) }
     }
 
     /// A budget that goes on at `now` from what was saved `asleep` ago; meanwhile the inflow went on. No state is
     /// invalid: more than fits is cut off.
     #[must_use]
-    pub fn restored(config: RetryBudgetConfig, state: &RetryBudgetState, now: Timestamp, asleep: Duration) -> Self {
+    pub fn restored(config: RetryBudgetConfig, state: &SavedRetryBudget, now: Timestamp, asleep: Duration) -> Self {
         let inflow = u128::from(micros(asleep)) * u128::from(config.per_second) / SCALE.unsigned_abs();
         let level = state.left.saturating_add(u64::try_from(inflow).unwrap_or(u64::MAX));
         Self::with_level(config, level, now)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults::{
     CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP, STRAIN_HOLDS,
 };
-use crate::speed::{Speed, SpeedState};
+use crate::speed::{SavedSpeed, Speed};
 use crate::time::{Timestamp, micros};
 
 /// A limit on attempts under way, absent until the first capacity error.
@@ -66,7 +66,7 @@ struct Strain {
 /// What an [`AdaptiveConcurrency`] remembers beyond the life of its process; what was under way died with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AdaptiveConcurrencyState {
+pub struct SavedConcurrency {
     /// What was carried at the last capacity error, in attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carried: Option<u64>,
@@ -76,7 +76,7 @@ pub struct AdaptiveConcurrencyState {
     pub plateau_us: u64,
     /// How fast answers came.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub speed: Option<SpeedState>,
+    pub speed: Option<SavedSpeed>,
 }
 
 impl Default for AdaptiveConcurrency {
@@ -103,12 +103,12 @@ impl AdaptiveConcurrency {
 
     /// What is worth remembering at `now`.
     #[must_use]
-    pub fn save(&self, now: Timestamp) -> AdaptiveConcurrencyState {
+    pub fn save(&self, now: Timestamp) -> SavedConcurrency {
         let speed = self.speed.save();
         let Some(carried) = self.carried else {
-            return AdaptiveConcurrencyState { speed, ..AdaptiveConcurrencyState::default() };
+            return SavedConcurrency { speed, ..SavedConcurrency::default() };
         };
-        AdaptiveConcurrencyState {
+        SavedConcurrency {
             carried: Some(carried),
             age_us: micros(self.calm(now)),
             plateau_us: micros(self.plateau),
@@ -119,7 +119,7 @@ impl AdaptiveConcurrency {
     /// Goes on at `now` from what was saved `asleep` ago, with nothing under way. No state is invalid: at least one
     /// attempt is let out, and the limit stays no longer than it ever does.
     #[must_use]
-    pub fn restored(state: &AdaptiveConcurrencyState, now: Timestamp, asleep: Duration) -> Self {
+    pub fn restored(state: &SavedConcurrency, now: Timestamp, asleep: Duration) -> Self {
         let age = Duration::from_micros(state.age_us).saturating_add(asleep);
         Self {
             carried: state.carried.map(|carried| carried.max(1)),

@@ -66,23 +66,23 @@ pub use breaker::{
     Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow, SavedBreaker, SavedCount,
 };
 pub use bucket::Bucket;
-pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryBudgetState, RetryKind};
-pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
+pub use budget::{MilliTokens, RetryBudget, RetryBudgetConfig, RetryKind, SavedRetryBudget};
+pub use concurrency::{AdaptiveConcurrency, SavedConcurrency};
 pub use engine::{
     AttemptId, Call, CallId, Decision, EndReason, EndpointView, Engine, Event, EventField, EventKind, Explanation,
     FieldKind, Input, InputError, LabelId, Phase, Refusal, Snapshot, SnapshotError, Standing, TenantId, Trial,
     WakeReason, Wakeup,
 };
-pub use limiter::{Admission, Limiter, LimiterConfig, LimiterState, MinutePhase, Permit};
+pub use limiter::{Admission, Limiter, LimiterConfig, MinutePhase, Permit, SavedLimiter};
 pub use outcome::{Outcome, OutcomeClass, Quota, Spent};
-pub use output_length::{OutputLengths, OutputLengthsState};
+pub use output_length::{OutputLengths, SavedOutputLengths};
 pub use policy::{
     Endpoint, EndpointId, FAULT_CODES, Fallback, Fault, Hedge, ModelId, OutputCap, Policy, PolicyError, Pool, PoolId,
     Queue, Retry, Router, Section, Tenant,
 };
 pub use random::Rng;
-pub use service_time::{ServiceTime, ServiceTimeState};
-pub use service_times::{ServiceTimes, ServiceTimesState};
-pub use speed::SpeedState;
+pub use service_time::{SavedServiceTime, ServiceTime};
+pub use service_times::{SavedServiceTimes, ServiceTimes};
+pub use speed::SavedSpeed;
 pub use time::Timestamp;
 pub use window::Window;

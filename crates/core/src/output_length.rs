@@ -45,7 +45,7 @@ pub struct OutputLengths {
 /// What [`OutputLengths`] remember beyond the life of their process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-pub struct OutputLengthsState {
+pub struct SavedOutputLengths {
     /// For each bucket that is not empty, its number and its count.
     pub counts: Vec<(u32, u16)>,
     /// Answers that were cut short.
@@ -77,14 +77,14 @@ impl OutputLengths {
 
     /// What is to be kept.
     #[must_use]
-    pub fn save(&self) -> OutputLengthsState {
+    pub fn save(&self) -> SavedOutputLengths {
         let counts = (0..).zip(self.counts).filter(|(_, count)| *count > 0).collect();
-        OutputLengthsState { counts, cut: self.cut }
+        SavedOutputLengths { counts, cut: self.cut }
     }
 
     /// Goes on where another stopped. Any state is safe to go on from.
     #[must_use]
-    pub fn restored(state: &OutputLengthsState) -> Self {
+    pub fn restored(state: &SavedOutputLengths) -> Self {
         let mut lengths = Self { cut: state.cut, total: u32::from(state.cut), ..Self::new() };
         for (bucket, count) in &state.counts {
             let Some(place) = usize::try_from(*bucket).ok().and_then(|bucket| lengths.counts.get_mut(bucket)) else {

@@ -45,7 +45,7 @@ pub struct ServiceTime {
 /// What a [`ServiceTime`] remembers beyond the life of its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ServiceTimeState {
+pub struct SavedServiceTime {
     /// The buckets that hold anything, each as its number and how many service times fell into it.
     pub counts: Vec<(u32, u32)>,
 }
@@ -75,15 +75,15 @@ impl ServiceTime {
 
     /// What is worth remembering.
     #[must_use]
-    pub fn save(&self) -> ServiceTimeState {
+    pub fn save(&self) -> SavedServiceTime {
         let counts = (0..).zip(&self.counts).filter(|(_, count)| **count > 0);
-        ServiceTimeState { counts: counts.map(|(index, count)| (index, u32::from(*count))).collect() }
+        SavedServiceTime { counts: counts.map(|(index, count)| (index, u32::from(*count))).collect() }
     }
 
     /// Goes on from what was saved. No state is invalid: buckets that do not exist are left out, and more than is ever
     /// remembered is halved until it fits.
     #[must_use]
-    pub fn restored(state: &ServiceTimeState) -> Self {
+    pub fn restored(state: &SavedServiceTime) -> Self {
         let mut time = Self::new();
         for (index, count) in &state.counts {
             let Some(slot) = usize::try_from(*index).ok().and_then(|index| time.counts.get_mut(index)) else {

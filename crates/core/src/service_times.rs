@@ -7,7 +7,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults::{SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_SIZES};
-use crate::service_time::{ServiceTime, ServiceTimeState};
+use crate::service_time::{SavedServiceTime, ServiceTime};
 
 /// One for each of [`SERVICE_TIME_SIZES`], one for what is larger, one for what is unknown.
 const CLASSES: usize = SERVICE_TIME_SIZES.len() + 2;
@@ -46,12 +46,12 @@ pub struct ServiceTimes {
 /// What [`ServiceTimes`] remember beyond the life of their process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ServiceTimesState {
+pub struct SavedServiceTimes {
     /// Of all answers.
-    pub all: ServiceTimeState,
+    pub all: SavedServiceTime,
     /// Of the answers of each class that was used, with the class's number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub classes: Vec<(u32, ServiceTimeState)>,
+    pub classes: Vec<(u32, SavedServiceTime)>,
 }
 
 fn class(max_tokens: Option<u32>) -> usize {
@@ -115,15 +115,15 @@ impl ServiceTimes {
 
     /// What is worth remembering.
     #[must_use]
-    pub fn save(&self) -> ServiceTimesState {
+    pub fn save(&self) -> SavedServiceTimes {
         let classes = (0..).zip(&self.classes).filter_map(|(class, times)| Some((class, times.as_ref()?.save())));
-        ServiceTimesState { all: self.all.save(), classes: classes.collect() }
+        SavedServiceTimes { all: self.all.save(), classes: classes.collect() }
     }
 
     /// Goes on from what was saved. No state is invalid: classes that do not exist are left out, and of one that is there
     /// twice the later is taken.
     #[must_use]
-    pub fn restored(state: &ServiceTimesState) -> Self {
+    pub fn restored(state: &SavedServiceTimes) -> Self {
         let mut times = Self { all: ServiceTime::restored(&state.all), ..Self::new() };
         for (class, state) in &state.classes {
             if let Some(slot) = usize::try_from(*class).ok().and_then(|class| times.classes.get_mut(class)) {
@@ -209,9 +209,9 @@ mod tests {
             times.observe(SECOND * index, Some(index * 13).filter(|_| index % 7 > 0));
         }
         assert_eq!(ServiceTimes::restored(&times.save()).save(), times.save());
-        let class = |class, count| (class, ServiceTimeState { counts: alloc::vec![(80, count)] });
-        let state = ServiceTimesState {
-            all: ServiceTimeState { counts: alloc::vec![(80, 5), (u32::MAX, 5)] },
+        let class = |class, count| (class, SavedServiceTime { counts: alloc::vec![(80, count)] });
+        let state = SavedServiceTimes {
+            all: SavedServiceTime { counts: alloc::vec![(80, 5), (u32::MAX, 5)] },
             classes: alloc::vec![class(0, 500), class(0, 50), class(5, 50), class(u32::MAX, 50)],
         };
         let restored = ServiceTimes::restored(&state);

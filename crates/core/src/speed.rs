@@ -26,7 +26,7 @@ pub(crate) struct Speed {
 /// What is remembered of the time an endpoint takes for each token of its answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SpeedState {
+pub struct SavedSpeed {
     /// Of late, in nanoseconds per output token.
     pub lately_ns: u64,
     /// As a rule, in nanoseconds per output token.
@@ -86,13 +86,13 @@ impl Speed {
         (self.answers > 0).then_some(self.lately / 1_000)
     }
 
-    pub(crate) fn save(&self) -> Option<SpeedState> {
+    pub(crate) fn save(&self) -> Option<SavedSpeed> {
         let Self { lately, usually, answers, .. } = *self;
-        (answers > 0).then_some(SpeedState { lately_ns: lately, usually_ns: usually, answers })
+        (answers > 0).then_some(SavedSpeed { lately_ns: lately, usually_ns: usually, answers })
     }
 
-    pub(crate) fn restored(state: Option<SpeedState>, now: Timestamp) -> Self {
-        let Some(SpeedState { lately_ns, usually_ns, answers }) = state else { return Self::new() };
+    pub(crate) fn restored(state: Option<SavedSpeed>, now: Timestamp) -> Self {
+        let Some(SavedSpeed { lately_ns, usually_ns, answers }) = state else { return Self::new() };
         Self { lately: lately_ns, usually: usually_ns, answers: answers.min(SPEED_LEARNS), moved_at: now }
     }
 }

@@ -11,7 +11,7 @@ use super::event::Event;
 use super::io::{Call, CallId, LabelId};
 use crate::defaults::LABELS_KEPT;
 use crate::outcome::Outcome;
-use crate::output_length::{OutputLengths, OutputLengthsState};
+use crate::output_length::{OutputLengths, SavedOutputLengths};
 use crate::policy::{ModelId, OutputCap};
 use crate::time::{Timestamp, micros};
 
@@ -36,9 +36,9 @@ struct Kind {
 /// What is saved of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct KindState {
+pub(super) struct SavedKind {
     label: LabelId,
-    lengths: OutputLengthsState,
+    lengths: SavedOutputLengths,
     /// In tokens.
     asked: u32,
     answers: u32,
@@ -111,9 +111,9 @@ impl Lengths {
         self.kinds.get(&self.key(call.model, call.label))?.cap(policy)
     }
 
-    pub(super) fn save(&self, model: ModelId, now: Timestamp) -> Vec<KindState> {
+    pub(super) fn save(&self, model: ModelId, now: Timestamp) -> Vec<SavedKind> {
         let of_model = self.kinds.iter().filter(|((of, _), _)| *of == model);
-        let saved = of_model.map(|((_, label), kind)| KindState {
+        let saved = of_model.map(|((_, label), kind)| SavedKind {
             label: *label,
             lengths: kind.lengths.save(),
             asked: u32::try_from(kind.asked / 16).unwrap_or(u32::MAX),
@@ -124,7 +124,7 @@ impl Lengths {
         saved.collect()
     }
 
-    pub(super) fn restore(&mut self, model: ModelId, saved: &[KindState], now: Timestamp, asleep: Duration) {
+    pub(super) fn restore(&mut self, model: ModelId, saved: &[SavedKind], now: Timestamp, asleep: Duration) {
         for state in saved {
             let kind = Kind {
                 lengths: OutputLengths::restored(&state.lengths),

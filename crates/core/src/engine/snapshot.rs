@@ -8,15 +8,15 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::advice::KindState;
+use super::advice::SavedKind;
 use super::{EndpointState, Engine};
 use crate::breaker::{Breaker, BreakerConfig, SavedBreaker};
-use crate::budget::{RetryBudget, RetryBudgetState};
-use crate::concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyState};
+use crate::budget::{RetryBudget, SavedRetryBudget};
+use crate::concurrency::{AdaptiveConcurrency, SavedConcurrency};
 use crate::defaults::SNAPSHOT_VERSION;
-use crate::limiter::{Limiter, LimiterState};
+use crate::limiter::{Limiter, SavedLimiter};
 use crate::policy::{EndpointId, ModelId, Policy};
-use crate::service_times::{ServiceTimes, ServiceTimesState};
+use crate::service_times::{SavedServiceTimes, ServiceTimes};
 use crate::time::{Timestamp, micros};
 
 /// All that an engine has learned and counted, in a form that can be kept in a file: what pools have given out and what
@@ -58,11 +58,11 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Body {
-    pools: BTreeMap<String, LimiterState>,
+    pools: BTreeMap<String, SavedLimiter>,
     endpoints: BTreeMap<String, SavedEndpoint>,
     models: BTreeMap<String, SavedModel>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    budget: Option<RetryBudgetState>,
+    budget: Option<SavedRetryBudget>,
     /// Affinity key, endpoint, microseconds since the last use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     homes: Vec<(u64, String, u64)>,
@@ -72,8 +72,8 @@ struct Body {
 #[serde(default)]
 struct SavedEndpoint {
     breaker: SavedBreaker,
-    concurrency: AdaptiveConcurrencyState,
-    service_times: ServiceTimesState,
+    concurrency: SavedConcurrency,
+    service_times: SavedServiceTimes,
     /// Microseconds.
     unusable_for: u64,
 }
@@ -85,7 +85,7 @@ struct SavedModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     spent_permille: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    lengths: Vec<KindState>,
+    lengths: Vec<SavedKind>,
 }
 
 /// Why a snapshot cannot be used. Nothing has changed; start with [`Engine::new`] instead, which has to learn anew.

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::LimiterConfig;
 use super::phase::{MinutePhase, Phase};
+use super::saved::SavedMinute;
 use super::service_minute::ServiceMinute;
-use super::state::MinuteState;
 use crate::bucket::Bucket;
 use crate::defaults::{
     CREDIT_STRETCH, LIMIT_REST, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
@@ -124,14 +124,14 @@ impl MinuteQuota {
         self.window.span().saturating_sub(micros(MINUTE))
     }
 
-    pub(super) fn save(&mut self, now: Timestamp) -> MinuteState {
+    pub(super) fn save(&mut self, now: Timestamp) -> SavedMinute {
         self.recover(now);
         let limited = self.limit.is_some();
         let lowered = self.limit.is_some_and(|limit| limit < self.highest());
         let left = |at: Timestamp| micros(at.saturating_since(now));
         let level = |bucket: &Bucket| (limited && !bucket.is_full(now)).then(|| bucket.parts(now));
         let refused = self.refused_at > Timestamp::ZERO;
-        MinuteState {
+        SavedMinute {
             declared: self.declared,
             limit: self.limit.filter(|_| self.limit != self.declared),
             pace: level(&self.pace),
@@ -151,7 +151,7 @@ impl MinuteQuota {
     }
 
     /// What was saved `asleep` microseconds ago under the same configuration.
-    pub(super) fn restored(config: &LimiterConfig, state: &MinuteState, now: Timestamp, asleep: u64) -> Self {
+    pub(super) fn restored(config: &LimiterConfig, state: &SavedMinute, now: Timestamp, asleep: u64) -> Self {
         // The time of this process may have begun after what is told here, so it is played on a clock that began long
         // before and then moved to this one.
         let saved = Timestamp::from_micros(1 << 62);

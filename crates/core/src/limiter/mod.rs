@@ -4,8 +4,8 @@ mod allowance;
 mod day;
 mod minute;
 mod phase;
+mod saved;
 mod service_minute;
-mod state;
 
 use core::time::Duration;
 
@@ -18,7 +18,7 @@ use allowance::{Allowance, Amounts};
 use day::DayQuota;
 use minute::MinuteQuota;
 pub use phase::MinutePhase;
-pub use state::LimiterState;
+pub use saved::SavedLimiter;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -75,7 +75,7 @@ impl Arc {
 /// What is kept of a [`Phase`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct PhaseState {
+pub(super) struct SavedPhase {
     /// How long after the moment it was saved the arc begins, and how wide it is.
     arc: Option<(u64, u64)>,
     agreeing: u32,
@@ -84,7 +84,7 @@ pub(super) struct PhaseState {
     held: u64,
 }
 
-impl PhaseState {
+impl SavedPhase {
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -258,10 +258,10 @@ impl Phase {
     }
 
     /// What is known is not kept as such: how long the process slept may be told wrong, so one more beginning must agree.
-    pub(super) fn save(&self, now: Timestamp) -> PhaseState {
+    pub(super) fn save(&self, now: Timestamp) -> SavedPhase {
         let agreeing = if self.known { self.agreeing.min(AGREEING.0 - 1) } else { self.agreeing };
         let arc = self.arc.map(|arc| ((MINUTE_US - arc.since(now)) % MINUTE_US, arc.width));
-        PhaseState {
+        SavedPhase {
             arc,
             agreeing,
             chance: if self.chance == CERTAIN { 0 } else { self.chance },
@@ -271,7 +271,7 @@ impl Phase {
     }
 
     /// The reverse, `asleep` microseconds later.
-    pub(super) fn restored(state: &PhaseState, now: Timestamp, asleep: u64) -> Self {
+    pub(super) fn restored(state: &SavedPhase, now: Timestamp, asleep: u64) -> Self {
         let arc = state.arc.map(|(start, width)| {
             let start = now.as_micros() % MINUTE_US + start % MINUTE_US + MINUTE_US - asleep % MINUTE_US;
             Arc { start: start % MINUTE_US, width: width.min(WIDEST_US) }

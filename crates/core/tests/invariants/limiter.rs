@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluicegate::{Admission, Limiter, LimiterConfig, LimiterState, Permit, Quota, Spent, Timestamp};
+use sluicegate::{Admission, Limiter, LimiterConfig, Permit, Quota, SavedLimiter, Spent, Timestamp};
 
 const MINUTE: u64 = 60_000_000;
 
@@ -161,7 +161,7 @@ proptest! {
             }
         }
         let json = serde_json::to_string(&desk.limiter.save(now)).expect("plain data");
-        let state: LimiterState = serde_json::from_str(&json).expect("what was written can be read");
+        let state: SavedLimiter = serde_json::from_str(&json).expect("what was written can be read");
         let mut restored = Desk::new(Limiter::restored(config, &state, now, Duration::ZERO));
         prop_assert_eq!(restored.limiter.save(now), state, "nothing gets lost");
         desk.out.clear();
@@ -272,7 +272,7 @@ proptest! {
 }
 
 /// A state of the right form with these numbers in it.
-fn hostile(numbers: &[u64]) -> LimiterState {
+fn hostile(numbers: &[u64]) -> SavedLimiter {
     let mut numbers = numbers.iter().copied().cycle();
     let mut next = || numbers.next().expect("it cycles");
     let mut minute = || {
@@ -299,7 +299,7 @@ fn hostile(numbers: &[u64]) -> LimiterState {
 
 #[test]
 fn a_state_that_says_nothing_is_a_fresh_limiter() {
-    let state: LimiterState = serde_json::from_str("{}").expect("all may be left out");
+    let state: SavedLimiter = serde_json::from_str("{}").expect("all may be left out");
     let config = LimiterConfig { requests_per_minute: Some(60), ..LimiterConfig::unlimited() };
     let (mut restored, mut fresh) =
         (Limiter::restored(config, &state, at(7), Duration::ZERO), Limiter::new(config, at(7)));

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::minute::MinuteQuota;
-use super::phase::PhaseState;
+use super::phase::SavedPhase;
 use super::{Limiter, LimiterConfig};
 use crate::time::{Timestamp, micros};
 
@@ -23,7 +23,7 @@ const LONGEST_MARGIN_US: u64 = 100_000_000;
 ///
 /// ```
 /// use core::time::Duration;
-/// use sluicegate::{Admission, Limiter, LimiterConfig, LimiterState, Quota, Timestamp};
+/// use sluicegate::{Admission, Limiter, LimiterConfig, SavedLimiter, Quota, Timestamp};
 ///
 /// let config = LimiterConfig { requests_per_minute: Some(1), ..LimiterConfig::unlimited() };
 /// let mut limiter = Limiter::new(config, Timestamp::ZERO);
@@ -31,7 +31,7 @@ const LONGEST_MARGIN_US: u64 = 100_000_000;
 /// let json = serde_json::to_string(&limiter.save(Timestamp::ZERO)).unwrap();
 ///
 /// // Ten seconds later, in a process whose time begins elsewhere:
-/// let state: LimiterState = serde_json::from_str(&json).unwrap();
+/// let state: SavedLimiter = serde_json::from_str(&json).unwrap();
 /// let now = Timestamp::from_micros(1_000);
 /// let mut limiter = Limiter::restored(config, &state, now, Duration::from_secs(10));
 /// let Admission::NotBefore(at, Quota::Requests) = limiter.acquire(now, 800) else { panic!() };
@@ -39,15 +39,15 @@ const LONGEST_MARGIN_US: u64 = 100_000_000;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LimiterState {
+pub struct SavedLimiter {
     /// How much longer than a minute the windows are.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) margin_us: u64,
-    #[serde(skip_serializing_if = "MinuteState::is_empty")]
-    pub(super) requests: MinuteState,
-    #[serde(skip_serializing_if = "MinuteState::is_empty")]
-    pub(super) tokens: MinuteState,
-    /// See [`MinuteState::taken`].
+    #[serde(skip_serializing_if = "SavedMinute::is_empty")]
+    pub(super) requests: SavedMinute,
+    #[serde(skip_serializing_if = "SavedMinute::is_empty")]
+    pub(super) tokens: SavedMinute,
+    /// See [`SavedMinute::taken`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) day_taken: Vec<(u64, u64)>,
     /// For how long yet the day's quota is closed.
@@ -61,7 +61,7 @@ pub struct LimiterState {
 /// One minute quota's part. Times are microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct MinuteState {
+pub(super) struct SavedMinute {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) declared: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,11 +98,11 @@ pub(super) struct MinuteState {
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) credit_stretch_us: u64,
     /// When the service's minutes begin, as far as that shows.
-    #[serde(skip_serializing_if = "PhaseState::is_empty")]
-    pub(super) phase: PhaseState,
+    #[serde(skip_serializing_if = "SavedPhase::is_empty")]
+    pub(super) phase: SavedPhase,
 }
 
-impl MinuteState {
+impl SavedMinute {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -121,10 +121,10 @@ const fn is_zero_u32(value: &u32) -> bool {
 impl Limiter {
     /// Everything learned and counted up to `now`, for [`Limiter::restored`].
     #[must_use]
-    pub fn save(&mut self, now: Timestamp) -> LimiterState {
+    pub fn save(&mut self, now: Timestamp) -> SavedLimiter {
         self.charge(now);
         let (day_taken, day_closed_us, day_refused_us) = self.day.save(now);
-        LimiterState {
+        SavedLimiter {
             margin_us: self.requests.margin(),
             requests: self.requests.save(now),
             tokens: self.tokens.save(now),
@@ -141,7 +141,7 @@ impl Limiter {
     /// is, even one that nobody saved: numbers out of bounds are brought within them, and what is stated as taken counts
     /// as if it had been taken.
     #[must_use]
-    pub fn restored(config: LimiterConfig, state: &LimiterState, now: Timestamp, asleep: Duration) -> Self {
+    pub fn restored(config: LimiterConfig, state: &SavedLimiter, now: Timestamp, asleep: Duration) -> Self {
         let asleep = micros(asleep).min(LONGEST_US);
         let saved_with =
             LimiterConfig { window_margin: Duration::from_micros(state.margin_us.min(LONGEST_MARGIN_US)), ..config };

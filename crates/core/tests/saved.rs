@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluicegate::random::Draws;
 use sluicegate::{
-    AdaptiveConcurrency, AdaptiveConcurrencyState, Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict,
-    BreakerWindow, RetryBudget, RetryBudgetConfig, RetryBudgetState, RetryKind, SavedBreaker, SavedCount, ServiceTime,
-    ServiceTimeState, SpeedState, Timestamp,
+    AdaptiveConcurrency, Breaker, BreakerConfig, BreakerMode, BreakerState, BreakerVerdict, BreakerWindow, RetryBudget,
+    RetryBudgetConfig, RetryKind, SavedBreaker, SavedConcurrency, SavedCount, SavedRetryBudget, SavedServiceTime,
+    SavedSpeed, ServiceTime, Timestamp,
 };
 
 /// Numbers that are small, anything, or at the very end.
@@ -159,7 +159,7 @@ proptest! {
         start in 100_000_000_u64..1_000_000_000, out in 1_u64..200, later in 0_u64..20_000_000, asleep in 0_u64..60_000_000,
     ) {
         let mut concurrency = AdaptiveConcurrency::new();
-        prop_assert_eq!(concurrency.save(at(start)), AdaptiveConcurrencyState::default());
+        prop_assert_eq!(concurrency.save(at(start)), SavedConcurrency::default());
         (0..out).for_each(|_| concurrency.start());
         for _ in 0..20 {
             concurrency.observe(at(start), micros(2_000_000), 200);
@@ -189,8 +189,8 @@ proptest! {
         speed in proptest::option::of((number(), number(), small())),
         (now, asleep) in (number(), number()), out in 0_u64..50, answers in vec((number(), number(), small()), 0..30),
     ) {
-        let speed = speed.map(|(lately_ns, usually_ns, answers)| SpeedState { lately_ns, usually_ns, answers });
-        let state = AdaptiveConcurrencyState { carried, age_us, plateau_us, speed };
+        let speed = speed.map(|(lately_ns, usually_ns, answers)| SavedSpeed { lately_ns, usually_ns, answers });
+        let state = SavedConcurrency { carried, age_us, plateau_us, speed };
         let mut concurrency = AdaptiveConcurrency::restored(&state, at(now), micros(asleep));
         prop_assert!(concurrency.admits(at(now)), "one attempt gets out");
         for _ in 0..out {
@@ -224,7 +224,7 @@ proptest! {
     fn any_saved_service_times_will_do(
         counts in vec((prop_oneof![0_u32..200, any::<u32>()], small()), 0..300), times in vec(number(), 0..100),
     ) {
-        let mut time = ServiceTime::restored(&ServiceTimeState { counts });
+        let mut time = ServiceTime::restored(&SavedServiceTime { counts });
         for took in times {
             prop_assert_eq!(time.allowance(), time.quantile(sluicegate::defaults::SERVICE_TIME_PERMILLE));
             time.observe(micros(took));
@@ -253,7 +253,7 @@ proptest! {
         left in number(), (capacity, per_second, floor) in (number(), number(), number()), (now, asleep) in (number(), number()),
     ) {
         let config = RetryBudgetConfig { capacity, per_second, floor, ..RetryBudgetConfig::DEFAULT };
-        let mut budget = RetryBudget::restored(config, &RetryBudgetState { left }, at(now), micros(asleep));
+        let mut budget = RetryBudget::restored(config, &SavedRetryBudget { left }, at(now), micros(asleep));
         prop_assert!(budget.left(at(now)) <= capacity);
         for _ in 0..3 {
             if budget.withdraw(at(now), RetryKind::Throttled).is_err() {
@@ -299,7 +299,7 @@ fn an_empty_state_is_a_new_piece() {
         Breaker::restored(config, &breaker, at(0), Duration::ZERO).save(at(0)),
         Breaker::new(config).save(at(0))
     );
-    let concurrency: AdaptiveConcurrencyState = serde_json::from_str("{}").unwrap();
+    let concurrency: SavedConcurrency = serde_json::from_str("{}").unwrap();
     assert_eq!(AdaptiveConcurrency::restored(&concurrency, at(0), Duration::ZERO).limit(at(0)), None);
     assert_eq!(ServiceTime::restored(&serde_json::from_str("[]").unwrap()), ServiceTime::new());
 }
