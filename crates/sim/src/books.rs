@@ -8,7 +8,7 @@ use crate::attempt::{Load, Reply};
 use crate::client::End;
 use crate::error::RefusalClass;
 use crate::ledger::{Ledger, Sorted};
-use crate::report::{Figures, Report, Spread};
+use crate::report::{Fate, Figures, Report, Spread};
 use crate::scenario::Scenario;
 use crate::workload::Arrival;
 
@@ -120,6 +120,18 @@ impl Books {
             }
         }
         true
+    }
+
+    /// What became of each call, in the order of the calls.
+    pub(crate) fn fates(&self) -> Vec<Fate> {
+        let time = |us: u64| (us != NEVER).then_some(Timestamp::from_micros(us));
+        let fate = |record: &Record| Fate {
+            attempts: record.attempts,
+            refused: record.refused,
+            admitted: time(record.admitted),
+            completed: time(record.completed),
+        };
+        self.records.iter().map(fate).collect()
     }
 
     /// The report, and the calls.

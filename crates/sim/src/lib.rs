@@ -67,7 +67,7 @@ pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, fair, gree
 pub use peers::{AwsClass, CubicLimiter, Peer, RetryQuota, StandardMode, cubic_rate};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
 pub use quota::{DAY_US, Hold, MINUTE_US, MinuteQuota};
-pub use report::{Figures, MAX_BOUND_CALLS, Oracle, Report, Spread};
+pub use report::{Fate, Figures, MAX_BOUND_CALLS, Oracle, Report, Spread};
 pub use run::{ClientKind, Played, RunError, run, run_calls};
 pub use scenario::{
     DEFAULT_DEADLINE_US, DEFAULT_HOP_US, DEFAULT_MEASURED_US, DEFAULT_WARM_UP_US, Declared, SCENARIO_MODEL, Scenario,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sluicegate::Timestamp;
 
 use crate::bound::upper_bound;
 use crate::config::ConfigError;
@@ -35,6 +36,19 @@ impl From<&Sorted> for Spread {
         let count = sorted.as_slice().len() as u64;
         Self { count, p50: quantile(500), p90: quantile(900), p99: quantile(990), max: quantile(1_000) }
     }
+}
+
+/// What became of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fate {
+    /// Attempts that reached the service.
+    pub attempts: u32,
+    /// Of those, refused for quota or capacity.
+    pub refused: u32,
+    /// When an attempt was first admitted.
+    pub admitted: Option<Timestamp>,
+    /// When the service had first answered one in full.
+    pub completed: Option<Timestamp>,
 }
 
 /// Figures on some calls.

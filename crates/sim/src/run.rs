@@ -15,7 +15,7 @@ use crate::gate::{Gate, GateError};
 use crate::ledger::Ledger;
 use crate::peers::Peer;
 use crate::queue::TimeQueue;
-use crate::report::Report;
+use crate::report::{Fate, Report};
 use crate::scenario::{Scenario, stream};
 use crate::seed::Dice;
 use crate::service::Service;
@@ -109,6 +109,8 @@ pub struct Played {
     pub ledger: Ledger,
     /// The calls as they were made.
     pub arrivals: Vec<Arrival>,
+    /// What became of each of them.
+    pub fates: Vec<Fate>,
 }
 
 /// Plays a scenario to its end: until every call has ended and nothing is under way.
@@ -154,8 +156,9 @@ pub fn run_calls(scenario: &Scenario, kind: &ClientKind, arrivals: Vec<Arrival>)
     player.play()?;
     player.service.advance(Timestamp::ZERO);
     let ledger = player.service.ledger().clone();
+    let fates = player.books.fates();
     let (report, arrivals) = player.books.close(scenario, kind.name(), &ledger);
-    Ok(Played { report, ledger, arrivals })
+    Ok(Played { report, ledger, arrivals, fates })
 }
 
 /// A client and what it has to itself.
