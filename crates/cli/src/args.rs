@@ -30,6 +30,12 @@ pub(crate) enum Command {
     /// Send the same calls through four clients side by side, and show what became of them
     #[command(long_about = crate::compare::ABOUT, after_long_help = crate::compare::AFTER)]
     Compare(crate::compare::CompareArgs),
+    /// Play plans in virtual time: what each policy makes of a service, its troubles and its load
+    #[command(long_about = crate::simulate::ABOUT, after_long_help = crate::simulate::AFTER)]
+    Simulate(crate::simulate::SimulateArgs),
+    /// Play a log again under another policy, and show what would have become of its calls
+    #[command(long_about = crate::replay::ABOUT)]
+    Replay(crate::replay::ReplayArgs),
     /// Start a fake Bedrock on this machine, for any AWS SDK
     #[command(long_about = help::SERVE_FAKE)]
     ServeFake(ServeFakeArgs),
@@ -68,6 +74,10 @@ pub(crate) struct RunArgs {
     /// Keep what is learned of limits, speed and quota use in this file, and go on from it in the next run
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) state: Option<PathBuf>,
+
+    /// Append every event of the engine to this file, as JSON lines for `sluicegate replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) events: Option<PathBuf>,
 
     /// Which API the records are for
     #[arg(short = 't', long = "type", value_enum, default_value_t = InputType::Auto)]

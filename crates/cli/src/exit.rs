@@ -27,8 +27,10 @@ pub(crate) enum Code {
     Credentials = 8,
     /// No endpoint can be reached, or none of them serves the model.
     Unreachable = 9,
-    /// `compare`: sluicegate missed something that it promises.
+    /// `compare`, `simulate`: something that is promised was missed.
     Missed = 10,
+    /// The plan or the log has faults; each is listed, and nothing was run.
+    Plan = 11,
     /// Stopped by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
@@ -46,7 +48,8 @@ impl Code {
         (Self::CannotWrite, "the output cannot be written, e.g. a full disk; what is in it is whole"),
         (Self::Credentials, "credentials are missing or wrong, or may not use the model"),
         (Self::Unreachable, "no endpoint can be reached, or none serves the model"),
-        (Self::Missed, "compare: sluicegate missed something that it promises"),
+        (Self::Missed, "compare, simulate: something that is promised was missed"),
+        (Self::Plan, "the plan or the log has faults (each is listed); nothing was run"),
         (Self::Interrupted, "interrupted by Ctrl-C or SIGTERM"),
     ];
 
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn the_help_lists_every_code_once_in_rising_order() {
         let codes: Vec<u8> = Code::ALL.iter().map(|(code, _)| *code as u8).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130]);
         assert!(Code::help().contains("  130  interrupted"));
     }
 }

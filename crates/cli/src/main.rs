@@ -4,14 +4,19 @@ mod args;
 mod clock;
 mod compare;
 mod complete;
+mod draw;
 mod exit;
 mod fake;
+mod files;
 mod help;
+mod page;
 mod policy_check;
 mod policy_file;
+mod replay;
 mod run;
 mod serve_fake;
 mod service;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -36,6 +41,8 @@ fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Policy(PolicyCommand::Check { file }) => policy_check::check(&file),
         Command::Policy(PolicyCommand::Schema) => policy_check::schema(),
         Command::Compare(args) => on_runtime(compare::compare(args)),
+        Command::Simulate(args) => on_runtime(simulate::simulate(args)),
+        Command::Replay(args) => replay::replay(&args),
         Command::ServeFake(args) => on_runtime(serve_fake::serve(args)),
         Command::Completions { shell } => complete::print(shell),
     }

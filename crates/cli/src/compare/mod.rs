@@ -9,7 +9,6 @@ mod report;
 mod scenario;
 mod table;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,10 +18,10 @@ use sluicegate_sim::Arrival;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub(crate) use args::{ABOUT, AFTER, CompareArgs};
+pub(crate) use args::{ABOUT, AFTER, CompareArgs, LawName};
 
 use crate::exit::{Code, Failure};
-use crate::{fake, policy_check, service};
+use crate::{fake, files, policy_check, service};
 use clients::{Caller, Kind};
 use measure::Measured;
 use progress::{Live, Progress};
@@ -39,7 +38,7 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<Code, Failure> {
     // A file that cannot be written is better known now than in three minutes.
     let output = &scenario.args().output;
     let files = std::iter::once(output).chain(&scenario.args().json);
-    files.into_iter().try_for_each(|path| open(path))?;
+    files.into_iter().try_for_each(|path| files::open(path))?;
     // Before the clock starts, since it takes a processor for a moment.
     let oracle = {
         let scenario = Arc::clone(&scenario);
@@ -49,27 +48,14 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<Code, Failure> {
     let measured = run(&scenario).await?;
     let criteria = measure::judge(&measured, &oracle);
     let result = report::Result { scenario: &scenario, oracle: &oracle, clients: &measured, criteria: &criteria };
-    write(output, &report::html(&result)?)?;
+    files::write(output, &report::html(&result)?)?;
     if let Some(path) = &scenario.args().json {
         let figures = measure::json(&scenario, &oracle, &measured, &criteria);
-        write(path, &format!("{figures:#}\n"))?;
+        files::write(path, &format!("{figures:#}\n"))?;
     }
     policy_check::print(format!("{}\n", table::text(&oracle, &measured, &criteria)).as_bytes())?;
     eprintln!("report: {}", output.display());
     Ok(if criteria.iter().all(|criterion| criterion.holds) { Code::Done } else { Code::Missed })
-}
-
-fn open(path: &Path) -> Result<(), Failure> {
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    file.map(drop).map_err(|error| cannot_write(path, &error))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::CannotWrite, format!("{}: cannot be written: {error}", path.display()))
 }
 
 /// One client with its fake, under way.

@@ -9,12 +9,8 @@ use super::scenario::{
 };
 use super::{plots, table};
 use crate::exit::Failure;
+use crate::page::{self, NARROW, WIDE, both, command, escape};
 use crate::policy_check::grouped;
-
-const STYLE: &str = include_str!("report.css");
-/// Widths of the plots that span the page, for screens wide and narrow.
-const WIDE: u32 = 960;
-const NARROW: u32 = 392;
 
 /// What the report is about.
 pub(crate) struct Result<'a> {
@@ -30,12 +26,7 @@ pub(crate) struct Result<'a> {
 
 /// The page.
 pub(crate) fn html(result: &Result<'_>) -> std::result::Result<String, Failure> {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>sluicegate compare: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(&headline(result))
-    );
+    let mut page = String::new();
     page.push_str(&opening(result));
     page.push_str(&figures(result));
     page.push_str(&answers(result)?);
@@ -43,8 +34,7 @@ pub(crate) fn html(result: &Result<'_>) -> std::result::Result<String, Failure> 
     page.push_str(&waiting(result)?);
     page.push_str(&reading(result));
     page.push_str(&made(result));
-    page.push_str("</main>\n</body>\n</html>\n");
-    Ok(page)
+    Ok(page::document(&format!("sluicegate compare: {}", headline(result)), "", &page))
 }
 
 fn headline(result: &Result<'_>) -> String {
@@ -163,10 +153,6 @@ fn waiting(result: &Result<'_>) -> std::result::Result<String, Failure> {
     ))
 }
 
-fn both(wide: &str, narrow: &str) -> String {
-    format!("<figure class=\"plot\"><div class=\"wide\">{wide}</div><div class=\"narrow\">{narrow}</div></figure>\n")
-}
-
 fn panel(kind: Kind, caption: &str, plot: &str) -> String {
     let name = kind.name();
     let caption = format!("<b class=\"{name}\">{name}</b> <span>{caption}</span>");
@@ -262,27 +248,6 @@ fn regions(result: &Result<'_>) -> String {
     text
 }
 
-/// The command line, without the folder that the program lies in.
-fn command() -> String {
-    let quoted = |word: String| match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:".contains(c)) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    };
-    std::iter::once("sluicegate".to_owned()).chain(std::env::args().skip(1).map(quoted)).collect::<Vec<_>>().join(" ")
-}
-
 fn whole(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn text_cannot_become_markup() {
-        assert_eq!(super::escape("<a b=\"1\">&"), "&lt;a b=&quot;1&quot;&gt;&amp;");
-    }
 }

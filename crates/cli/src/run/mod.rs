@@ -5,6 +5,7 @@
 //! appends whole lines.
 
 mod end;
+mod events;
 mod input;
 mod lines;
 mod notes;
@@ -131,7 +132,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     };
     tell(intent(&context, &tally, fake.is_some()));
     let stats = Shared::new(policy.endpoints().len());
-    let mut builder = Client::builder(policy.clone(), &config).observer(stats.observer());
+    let mut observer = stats.observer();
+    if let Some(path) = &args.events {
+        observer = events::observer(path, policy, observer)?;
+    }
+    let mut builder = Client::builder(policy.clone(), &config).observer(observer);
     let mut keep = None;
     if let Some((file, saved)) = state {
         if let Some((snapshot, asleep)) = saved {

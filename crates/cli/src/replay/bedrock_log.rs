@@ -1,0 +1,207 @@
+//! Amazon Bedrock's model invocation log (user guide, "Monitor model invocation using CloudWatch Logs and Amazon S3"):
+//! records of schema type `ModelInvocationLog`, as S3 holds them or within CloudWatch's events.
+
+use std::collections::{BTreeMap, hash_map::DefaultHasher};
+use std::hash::{Hash as _, Hasher as _};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde_json::Value;
+
+use super::log::{Log, Logged, Size};
+
+/// A refused request that comes again within so long is the same call: a minute, which a full quota takes to return.
+const SAME_US: u64 = 60_000_000;
+/// Where the cap on the answer stands, by API and model vendor.
+const CAPS: [&str; 5] =
+    ["/inferenceConfig/maxTokens", "/max_tokens", "/max_gen_len", "/textGenerationConfig/maxTokenCount", "/maxTokens"];
+/// Operations that answer with generated tokens.
+const OPERATIONS: [&str; 4] = ["Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"];
+/// Errors that mean quota or capacity.
+const REFUSALS: [&str; 3] = ["ThrottlingException", "ServiceUnavailableException", "TooManyRequestsException"];
+
+struct Record {
+    logged: Logged,
+    /// What tells a request from others; absent if the log holds no bodies.
+    body: Option<u64>,
+    refused: bool,
+    whole_second: bool,
+}
+
+/// Reads the records.
+pub(crate) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
+    let mut log = Log { dated: true, ..Log::default() };
+    let mut records = Vec::new();
+    for (number, value) in lines {
+        match unwrap(value).and_then(|value| record(&value)) {
+            Ok(Ok(record)) => records.push(record),
+            Ok(Err(why)) => *log.left_out.entry(why).or_default() += 1,
+            Err(what) => faults.push((number, what)),
+        }
+    }
+    records.sort_by_key(|record| record.logged.at_us);
+    spread(&mut records);
+    log.calls = join(records);
+    log
+}
+
+/// The record within an event of CloudWatch.
+fn unwrap(value: Value) -> Result<Value, String> {
+    match value.get("message").and_then(Value::as_str) {
+        Some(text) => serde_json::from_str(text).map_err(|error| format!("its message is not JSON: {error}")),
+        None => Ok(value),
+    }
+}
+
+/// The record, or why it is left out.
+fn record(value: &Value) -> Result<Result<Record, String>, String> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
+    let (Some(time), Some(model)) = (text("/timestamp"), text("/modelId")) else {
+        return Err(
+            "neither an event of the engine nor a ModelInvocationLog record: no timestamp or modelId".to_owned()
+        );
+    };
+    let parsed = DateTime::from_str(time, Format::DateTime).map_err(|_| format!("timestamp {time} is none"))?;
+    let at_us = u64::try_from(parsed.as_nanos() / 1_000).map_err(|_| format!("timestamp {time} is before 1970"))?;
+    let operation = text("/operation").unwrap_or("InvokeModel");
+    if !OPERATIONS.contains(&operation) {
+        return Ok(Err(format!("calls of {operation}")));
+    }
+    let error = text("/errorCode");
+    let refused = error.is_some_and(|error| REFUSALS.contains(&error));
+    if let (Some(error), false) = (error, refused) {
+        return Ok(Err(format!("calls that ended in {error}")));
+    }
+    let body = value.pointer("/input/inputBodyJson");
+    let read = count("/input/inputTokenCount");
+    let cap = body.and_then(|body| CAPS.iter().find_map(|pointer| body.pointer(pointer)?.as_u64()));
+    let written = count("/input/cacheWriteInputTokenCount").unwrap_or(0);
+    let size = read.map(|input| Size::Counted {
+        input: input.saturating_add(written),
+        output: count("/output/outputTokenCount").unwrap_or(0),
+        max_tokens: cap,
+    });
+    let latency = count("/output/outputBodyJson/metrics/latencyMs");
+    let logged = Logged {
+        at_us,
+        tenant: tenant(text("/identity/arn").unwrap_or("unknown")),
+        model: Some(model_id(model).to_owned()),
+        // A refused attempt has no answer to count.
+        size: if refused { None } else { size },
+        answered: !refused,
+        attempts: 1,
+        refused: u64::from(refused),
+        took_us: latency.map(|ms| ms.saturating_mul(1_000)),
+        deadline_us: None,
+    };
+    let hash = |body: &Value| {
+        let mut hasher = DefaultHasher::new();
+        body.to_string().hash(&mut hasher);
+        hasher.finish()
+    };
+    Ok(Ok(Record { logged, body: body.map(hash), refused, whole_second: at_us.is_multiple_of(1_000_000) }))
+}
+
+/// The role or user of an identity: session names change with every process.
+fn tenant(arn: &str) -> String {
+    let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
+    let mut parts = resource.split('/');
+    match (parts.next(), parts.next()) {
+        (Some("assumed-role"), Some(role)) => format!("role {role}"),
+        (Some("user"), Some(_)) => format!("user {}", resource.rsplit('/').next().unwrap_or(resource)),
+        _ => resource.to_owned(),
+    }
+}
+
+/// The id at the end of an ARN.
+fn model_id(model: &str) -> &str {
+    if model.starts_with("arn:") { model.rsplit('/').next().unwrap_or(model) } else { model }
+}
+
+/// Records of one whole second are spread over it: the log's clock ticks that seldom.
+fn spread(records: &mut [Record]) {
+    for group in records.chunk_by_mut(|one, next| one.logged.at_us == next.logged.at_us) {
+        let count = group.len() as u64;
+        for (place, record) in (0_u64..).zip(group.iter_mut()).filter(|(_, record)| record.whole_second) {
+            record.logged.at_us = record.logged.at_us.saturating_add(place * 1_000_000 / count.max(1));
+        }
+    }
+}
+
+/// Joins refused attempts with the same request coming again.
+fn join(records: Vec<Record>) -> Vec<Logged> {
+    let mut calls: Vec<Logged> = Vec::new();
+    let mut waiting: BTreeMap<(u64, String), (u64, usize)> = BTreeMap::new();
+    for Record { logged, body, refused, .. } in records {
+        let Some(body) = body else {
+            calls.push(logged);
+            continue;
+        };
+        let key = (body, logged.tenant.clone());
+        let last = logged.at_us;
+        let earlier = waiting.remove(&key).filter(|(at, _)| last.saturating_sub(*at) <= SAME_US);
+        let place = match earlier.and_then(|(_, place)| Some((place, calls.get_mut(place)?))) {
+            Some((place, call)) => {
+                call.attempts += logged.attempts;
+                call.refused += logged.refused;
+                call.answered = logged.answered;
+                call.size = logged.size;
+                call.took_us = logged.took_us;
+                place
+            }
+            None => {
+                calls.push(logged);
+                calls.len() - 1
+            }
+        };
+        if refused {
+            waiting.insert(key, (last, place));
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(time: &str, text: &str, error: Option<&str>) -> Value {
+        let mut record = json!({
+            "schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": time, "operation": "Converse",
+            "modelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.m", "region": "us-east-1",
+            "identity": {"arn": "arn:aws:sts::1:assumed-role/batch/session-1"},
+            "input": {"inputBodyJson": {"messages": text, "inferenceConfig": {"maxTokens": 300}}, "inputTokenCount": 35},
+        });
+        match error {
+            Some(error) => record["errorCode"] = error.into(),
+            None => {
+                record["output"] = json!({"outputTokenCount": 46, "outputBodyJson": {"metrics": {"latencyMs": 3640}}})
+            }
+        }
+        record
+    }
+
+    #[test]
+    fn a_refused_request_that_comes_again_is_one_call() {
+        let wrapped = json!({"timestamp": 1, "message": line("2026-04-09T23:00:20Z", "x", None).to_string()});
+        let lines = vec![
+            wrapped,
+            line("2026-04-09T23:00:17Z", "x", Some("ThrottlingException")),
+            line("2026-04-09T23:00:17Z", "y", Some("ThrottlingException")),
+            line("2026-04-09T23:02:17Z", "y", None),
+            line("2026-04-09T23:03:17Z", "z", Some("ValidationException")),
+        ];
+        let mut faults = Vec::new();
+        let log = read((1..).zip(lines).collect(), &mut faults);
+        assert_eq!(faults, []);
+        let seen: Vec<_> = log.calls.iter().map(|call| (call.attempts, call.refused, call.answered)).collect();
+        assert_eq!(seen, [(2, 1, true), (1, 1, false), (1, 0, true)]);
+        assert_eq!(log.calls[0].size, Some(Size::Counted { input: 35, output: 46, max_tokens: Some(300) }));
+        assert_eq!((log.calls[0].tenant.as_str(), log.calls[0].model.as_deref()), ("role batch", Some("us.m")));
+        assert_eq!(log.calls[1].at_us - log.calls[0].at_us, 500_000);
+        assert_eq!(log.left_out["calls that ended in ValidationException"], 1);
+    }
+}

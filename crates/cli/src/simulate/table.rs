@@ -1,0 +1,178 @@
+//! What stands on the terminal, and the same as Markdown for keeping.
+
+use comfy_table::{CellAlignment, Table};
+
+use super::figures::{Median, Middle};
+use super::play::Outcome;
+use crate::policy_check::{grouped, table};
+
+/// One line of figures.
+pub(crate) struct Line {
+    /// The value of each axis.
+    pub(crate) settings: Vec<String>,
+    /// The policy, and whether it is the one that the goal is for.
+    pub(crate) policy: String,
+    /// The figures.
+    pub(crate) cells: Vec<String>,
+    /// What became of the goal: holds, missed, or nothing was claimed.
+    pub(crate) verdict: Option<bool>,
+    /// Its figures as numbers.
+    pub(crate) median: Median,
+}
+
+/// The heads of the figures.
+pub(crate) const HEADS: [&str; 7] =
+    ["goodput", "lowest - highest", "attempts per success", "refused", "wait p50", "wait p99", "in time of calls"];
+
+/// Every point and policy of a plan.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
+    let plan = &outcome.plan;
+    let mut lines = Vec::new();
+    for (point, figures) in plan.points.iter().zip(&outcome.points) {
+        for (place, (policy, (median, _))) in plan.policies.iter().zip(&figures.policies).enumerate() {
+            let goal = plan.goal.as_ref().filter(|goal| goal.policy == place);
+            lines.push(Line {
+                settings: point.settings.iter().map(super::sweep::Setting::text).collect(),
+                policy: policy.clone(),
+                cells: cells(median),
+                verdict: goal.map(|goal| goal.check(median).iter().all(|check| check.holds)),
+                median: median.clone(),
+            });
+        }
+    }
+    lines
+}
+
+fn cells(median: &Median) -> Vec<String> {
+    let Middle { low, middle, high } = median.goodput;
+    vec![
+        ratio(middle),
+        format!("{} - {}", ratio(low), ratio(high)),
+        ratio(median.attempts.middle),
+        percent(median.refused.middle),
+        seconds(median.wait_p50.middle),
+        seconds(median.wait_p99.middle),
+        format!("{} / {}", grouped(median.in_time.middle), grouped(median.calls.middle)),
+    ]
+}
+
+/// Thousandths as `0.981`.
+pub(crate) fn ratio(permille: u64) -> String {
+    format!("{}.{:03}", permille / 1_000, permille % 1_000)
+}
+
+/// Thousandths as `1.5 %`.
+pub(crate) fn percent(permille: u64) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
+/// Microseconds as `1.2 s`, rounded up.
+pub(crate) fn seconds(us: u64) -> String {
+    let tenths = us.div_ceil(100_000);
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// In a word, whether a claim holds.
+pub(crate) const fn word(holds: bool) -> &'static str {
+    if holds { "holds" } else { "MISSED" }
+}
+
+/// What a plan claims and what of it holds, in one line; empty if it claims nothing.
+pub(crate) fn verdict(outcome: &Outcome) -> String {
+    let Some(goal) = &outcome.plan.goal else { return String::new() };
+    let (missed, all) = super::misses(outcome);
+    let first = outcome.points.first().and_then(|point| point.policies.get(goal.policy));
+    let claims: Vec<String> =
+        first.map_or_else(Vec::new, |(median, _)| goal.check(median).into_iter().map(|check| check.claim).collect());
+    let claims = claims.join(", ");
+    let policy = outcome.plan.policies.get(goal.policy).map_or("", String::as_str);
+    match (missed, &goal.known_miss) {
+        (0, None) => format!("holds at {}: {policy}: {claims}", points(all)),
+        (0, Some(_)) => format!("holds at {}, take `known_miss` out: {policy}: {claims}", points(all)),
+        (missed, None) => format!("MISSED at {missed} of {}: {policy}: {claims}", points(all)),
+        (missed, Some(why)) => {
+            let (why, points) = (why.trim().replace('\n', " "), points(all));
+            format!("MISSED at {missed} of {points} (known: {why}): {policy}: {claims}")
+        }
+    }
+}
+
+fn points(number: usize) -> String {
+    if number == 1 { "1 point".to_owned() } else { format!("{number} points") }
+}
+
+/// For a terminal.
+pub(crate) fn text(outcome: &Outcome) -> String {
+    let plan = &outcome.plan;
+    let narrow = [
+        "goodput",
+        "lowest -\nhighest",
+        "attempts\nper success",
+        "refused",
+        "wait\np50",
+        "wait\np99",
+        "in time\nof calls",
+    ];
+    let mut header: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
+    header.push("policy");
+    header.extend(narrow);
+    header.push("goal");
+    let mut table: Table = table(&header);
+    for line in lines(outcome) {
+        let verdict = line.verdict.map_or("", word).to_owned();
+        let cells = line.settings.into_iter().chain([line.policy]).chain(line.cells).chain([verdict]);
+        table.add_row(cells.collect::<Vec<String>>());
+    }
+    for column in table.column_iter_mut().skip(plan.axes.len() + 1).take(narrow.len()) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let seeds = if plan.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", plan.seeds) };
+    let verdict = verdict(outcome);
+    let verdict = if verdict.is_empty() { verdict } else { format!("\n{verdict}\n") };
+    format!("{} ({}, {seeds})\n\n{}\n{verdict}", plan.title, plan.name, table.trim_fmt())
+}
+
+/// As Markdown.
+pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
+    let mut text = String::from(
+        "# Figures of the plans\n\nWritten by `sluicegate simulate --figures`; CI compares them with what the plans give \
+         now. After a change of behaviour that is meant, write them anew and let the diff be read: see README.md.\n\n\
+         Goodput is calls answered by their deadline over those of a fair queue that knows the service. Figures are medians \
+         over the seeds; of an even number of seeds, the worse of the two in the middle. Rounded against the policy.\n",
+    );
+    for outcome in outcomes {
+        let plan = &outcome.plan;
+        text.push_str(&format!("\n## {}\n\n{}, {} seeds.\n", plan.name, plan.title.trim_end_matches('.'), plan.seeds));
+        let verdict = verdict(outcome);
+        if !verdict.is_empty() {
+            text.push_str(&format!("\nGoal: {verdict}\n"));
+        }
+        text.push('\n');
+        let mut heads: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
+        heads.push("policy");
+        let left = heads.len();
+        heads.extend(HEADS);
+        heads.push("goal");
+        text.push_str(&format!("| {} |\n", heads.join(" | ")));
+        let rules = (0..heads.len()).map(|place| if place < left || place + 1 == heads.len() { "---" } else { "---:" });
+        text.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+        for line in lines(outcome) {
+            let verdict = line.verdict.map_or("", word).to_owned();
+            let cells = line.settings.into_iter().chain([line.policy]).chain(line.cells).chain([verdict]);
+            text.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_without_binary_fractions() {
+        assert_eq!([ratio(981), ratio(1_020), ratio(12_005)], ["0.981", "1.020", "12.005"]);
+        assert_eq!([percent(0), percent(15), percent(1_000)], ["0.0 %", "1.5 %", "100.0 %"]);
+        assert_eq!([seconds(0), seconds(1), seconds(1_200_000)], ["0.0 s", "0.1 s", "1.2 s"]);
+    }
+}
