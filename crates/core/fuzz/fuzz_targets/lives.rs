@@ -5,7 +5,7 @@
 #[path = "../../tests/invariants/watch/mod.rs"]
 mod watch;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
@@ -26,11 +26,11 @@ impl<'a> Arbitrary<'a> for Fate {
 }
 
 /// In all lives so far.
-static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
-const MILLION: usize = 1_000_000;
+static OPERATIONS: AtomicU64 = AtomicU64::new(0);
+const MILLION: u64 = 1_000_000;
 
 fuzz_target!(|fate: Fate| {
-    let lived = fate.0.live();
+    let lived = fate.0.live().operations;
     let before = OPERATIONS.fetch_add(lived, Ordering::Relaxed);
     if before / MILLION < (before + lived) / MILLION {
         eprintln!("{} million operations", (before + lived) / MILLION);

@@ -158,7 +158,8 @@ impl Engine {
     /// Lowers the cap of a call that comes in, where the policy wants it and enough is known. Returns the cap.
     pub(super) fn lower_cap(&self, call: &mut Call) -> Option<u32> {
         let policy = self.policy.output_cap();
-        let own = call.max_tokens.filter(|_| policy.clamp)?;
+        // A cap that is no part of the call's tokens takes nothing off them.
+        let own = call.max_tokens.filter(|own| policy.clamp && u64::from(*own) <= call.tokens)?;
         let cap = self.lengths.cap(call, policy).filter(|cap| *cap < own)?;
         call.tokens = call.tokens.saturating_sub(u64::from(own - cap));
         Some(cap)

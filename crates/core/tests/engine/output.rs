@@ -75,6 +75,14 @@ fn a_lowered_cap_reserves_less_and_is_told_to_the_sender() {
 }
 
 #[test]
+fn a_cap_that_is_no_part_of_the_tokens_is_not_lowered() {
+    let mut desk = Desk::new(&policy(true));
+    answered(&mut desk, 1_000, LabelId(0));
+    desk.does(Input::Submit(call(1, 500).max_tokens(8_000)));
+    assert_eq!(desk.last_sent().max_tokens, None, "lifting it again would reserve more than the call asked for");
+}
+
+#[test]
 fn an_answer_that_a_lowered_cap_cut_short_is_asked_for_again_with_the_call_s_own() {
     let mut desk = Desk::new(&policy(true));
     answered(&mut desk, 1_000, LabelId(0));

@@ -5,11 +5,11 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::watch::{Bytes, Fate, Life, Op, Setup, World};
+use crate::watch::{Bytes, Fate, Life, Op, Seen, Setup, World};
 
 /// One file is one life.
 const SEEDS: &str = "fuzz/seeds/lives";
-const NEW: u64 = 2_000;
+const NEW: u64 = 1_500;
 
 #[test]
 fn every_kept_life_keeps_the_rules() {
@@ -25,15 +25,18 @@ fn every_kept_life_keeps_the_rules() {
 
 #[test]
 fn new_lives_keep_the_rules() {
-    let mut operations = 0;
+    let mut all = Seen::default();
     for seed in 0..NEW {
         println!("life {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         let mut bytes = vec![0; rng.random_range(300..1_500)];
         rng.fill(&mut bytes[..]);
-        operations += Fate::read(&bytes).live();
+        all += Fate::read(&bytes).live();
     }
-    println!("{operations} operations");
+    println!("{all:?}");
+    let Seen { operations, attempts, retries, bounded, hedges, lowered_caps, queue_full, policies, restarts } = all;
+    let rare = [retries, bounded, hedges, lowered_caps, queue_full, policies, restarts];
+    assert!(operations > 100 * NEW && attempts > 10 * NEW && rare.iter().all(|count| *count > 20), "{all:?}");
 }
 
 /// Whatever is kept of what is over has a bound, and an engine that does the same again and again soon reaches it.

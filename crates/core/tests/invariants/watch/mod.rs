@@ -11,7 +11,7 @@ mod world;
 pub(crate) use bytes::Bytes;
 pub(crate) use op::{Life, Op};
 pub(crate) use setup::Setup;
-pub(crate) use world::World;
+pub(crate) use world::{Seen, World};
 
 /// All that there is to know of a life before it is lived.
 #[derive(Clone, Debug)]
@@ -27,12 +27,12 @@ impl Fate {
         Self { setup, life: Op::list(&mut bytes) }
     }
 
-    /// Lives it to the end and says how many operations it had.
-    pub(crate) fn live(&self) -> usize {
+    /// Lives it to the end and says what happened.
+    pub(crate) fn live(&self) -> Seen {
         let mut world = World::new(&self.setup);
         world.live(&self.life);
         world.rest();
         world.revive();
-        self.life.len()
+        world.seen
     }
 }

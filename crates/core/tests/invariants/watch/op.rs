@@ -20,6 +20,13 @@ pub(crate) enum Op {
         which: usize,
         outcome: Outcome,
     },
+    /// So many such calls come in one after the other, and each time one attempt ends so much later.
+    Serve {
+        rounds: u8,
+        call: Call,
+        took: Duration,
+        outcome: Outcome,
+    },
     Cancel {
         which: usize,
     },
@@ -52,10 +59,14 @@ impl Op {
 
     pub(crate) fn read(bytes: &mut Bytes<'_>) -> Self {
         match bytes.byte() % 64 {
-            0..=19 => submit(bytes),
+            0..=19 => {
+                let (call, within) = call(bytes);
+                Self::Submit { call, within }
+            }
             20..=37 => Self::Report { which: usize::from(bytes.byte()), outcome: outcome(bytes) },
             38..=39 => Self::Cancel { which: usize::from(bytes.byte()) },
-            40..=48 => Self::Jump { by: millis(bytes.below(3_000)) },
+            40 => serve(bytes),
+            41..=48 => Self::Jump { by: millis(bytes.below(3_000)) },
             49 => Self::Jump { by: millis(bytes.mixed(200_000)) },
             50 => Self::Jump { by: Duration::from_secs(600 * bytes.below(300)) },
             51 => Self::Jump { by: Duration::from_micros(bytes.below(256)) },
@@ -78,13 +89,16 @@ impl Op {
     pub(crate) fn is_sober(&self) -> bool {
         match self {
             Self::Jump { by } => *by < Duration::from_secs(10 * 24 * 60 * 60),
-            Self::Report { outcome, .. } => outcome.retry_after.is_none_or(|wait| wait < Duration::from_secs(600)),
+            Self::Report { outcome, .. } | Self::Serve { outcome, .. } => {
+                outcome.retry_after.is_none_or(|wait| wait < Duration::from_secs(600))
+            }
             _ => true,
         }
     }
 
     pub(crate) const fn throttles(&self) -> bool {
-        matches!(self, Self::Report { outcome: Outcome { class: OutcomeClass::Throttled(_), .. }, .. })
+        let (Self::Report { outcome, .. } | Self::Serve { outcome, .. }) = self else { return false };
+        matches!(outcome.class, OutcomeClass::Throttled(_))
     }
 
     pub(crate) const fn goes_back(&self) -> bool {
@@ -96,7 +110,18 @@ fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn submit(bytes: &mut Bytes<'_>) -> Op {
+/// Mostly few rounds, now and then as many as it takes to know the service times and lengths of answers well.
+fn serve(bytes: &mut Bytes<'_>) -> Op {
+    let (many, took) = (u16::from(bytes.byte()), millis(bytes.below(1_000)));
+    let (call, _) = call(bytes);
+    let call = if call.max_tokens.is_none() { call.max_tokens(call.tokens.min(900) as u32) } else { call };
+    let outcome = outcome(bytes);
+    let outcome =
+        if outcome.output_tokens.is_none() { outcome.output_tokens(u32::from(bytes.byte())) } else { outcome };
+    Op::Serve { rounds: (many * many >> 8) as u8, call, took, outcome }
+}
+
+fn call(bytes: &mut Bytes<'_>) -> (Call, Option<Duration>) {
     let (flags, more) = (bytes.byte(), bytes.byte());
     let tokens = if more & 3 == 2 { bytes.mixed(70_000) } else { bytes.below(9_000) };
     let within = if flags & 192 == 192 { None } else { Some(millis(bytes.mixed(120_000))) };
@@ -114,12 +139,12 @@ fn submit(bytes: &mut Bytes<'_>) -> Op {
         call = call.fingerprint(bytes.below(4));
     }
     if more & 192 == 192 {
-        call = call.label(LabelId(bytes.raw(2) as u16));
+        call = call.label(LabelId(bytes.mixed(3) as u16));
     }
     if more & 192 == 64 {
         call = call.lone();
     }
-    Op::Submit { call, within }
+    (call, within)
 }
 
 fn outcome(bytes: &mut Bytes<'_>) -> Outcome {

@@ -7,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sluicegate::{
     AttemptId, BreakerMode, Call, CallId, Decision, EndReason, EndpointId, Engine, Event, Input, InputError,
-    MilliTokens, ModelId, Outcome, OutcomeClass, Policy, Snapshot, Spent, Timestamp, WakeReason,
+    MilliTokens, ModelId, Outcome, OutcomeClass, Policy, Refusal, Snapshot, Spent, Timestamp, WakeReason,
 };
 
 use super::budget::{Budget, cost};
@@ -43,6 +43,36 @@ struct Living {
     charged: Option<MilliTokens>,
 }
 
+/// How much happened, to know that the rules were put to the test.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Whatever was handed to the engine.
+    pub(crate) operations: u64,
+    pub(crate) attempts: u64,
+    pub(crate) retries: u64,
+    /// Of those, put off because the retry budget was used up.
+    pub(crate) bounded: u64,
+    pub(crate) hedges: u64,
+    pub(crate) lowered_caps: u64,
+    pub(crate) queue_full: u64,
+    pub(crate) policies: u64,
+    pub(crate) restarts: u64,
+}
+
+impl std::ops::AddAssign for Seen {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.attempts += other.attempts;
+        self.retries += other.retries;
+        self.bounded += other.bounded;
+        self.hedges += other.hedges;
+        self.lowered_caps += other.lowered_caps;
+        self.queue_full += other.queue_full;
+        self.policies += other.policies;
+        self.restarts += other.restarts;
+    }
+}
+
 /// An engine and everything that must be true around it.
 pub(crate) struct World {
     engine: Engine,
@@ -50,7 +80,7 @@ pub(crate) struct World {
     rng: StdRng,
     now: Timestamp,
     /// The latest time that the engine was told.
-    seen: Timestamp,
+    told: Timestamp,
     /// Wake-ups to hand in before each jump in time, at times at which there is nothing to do.
     pub(crate) spurious: u32,
     next_call: u64,
@@ -69,6 +99,7 @@ pub(crate) struct World {
     last_settled: Option<AttemptId>,
     /// A pause that the years after a life do not cover was asked for.
     paused_for_ever: bool,
+    pub(crate) seen: Seen,
     /// All decisions with their times, if wanted.
     pub(crate) trace: Option<Vec<String>>,
 }
@@ -87,7 +118,7 @@ impl World {
             policies,
             rng: StdRng::seed_from_u64(setup.seed),
             now,
-            seen: now,
+            told: now,
             spurious: 0,
             next_call: 0,
             live: BTreeMap::new(),
@@ -98,6 +129,7 @@ impl World {
             answered: None,
             last_settled: None,
             paused_for_ever: false,
+            seen: Seen::default(),
             trace: None,
         }
     }
@@ -111,10 +143,17 @@ impl World {
     fn act(&mut self, op: Op) {
         match op {
             Op::Submit { mut call, within } => {
-                call.id = CallId(self.next_call);
-                call.model.0 %= self.engine.policy().models().len() as u16;
                 call.deadline = within.map(|within| self.now.saturating_add(within));
                 self.submit(call);
+            }
+            Op::Serve { rounds, call, took, outcome } => {
+                for _ in 0..rounds {
+                    self.submit(call);
+                    self.jump(self.now.saturating_add(took));
+                    if !self.out.is_empty() {
+                        self.report(0, outcome);
+                    }
+                }
             }
             Op::Report { which, outcome } if !self.out.is_empty() => self.report(which % self.out.len(), outcome),
             Op::Cancel { which } if !self.live.is_empty() => {
@@ -126,7 +165,7 @@ impl World {
             Op::Back { by } => {
                 // The engine goes on with the latest time it has seen.
                 let told = self.now.saturating_sub(by);
-                self.set_now(told.max(self.seen));
+                self.set_now(told.max(self.told));
                 self.handle(told, Input::Wake).expect("a wake-up is never wrong");
             }
             Op::NextWake => {
@@ -138,7 +177,10 @@ impl World {
         }
     }
 
-    fn submit(&mut self, call: Call) {
+    /// Submits a call under a new name.
+    fn submit(&mut self, mut call: Call) {
+        call.id = CallId(self.next_call);
+        call.model.0 %= self.engine.policy().models().len() as u16;
         self.next_call += 1;
         let queue = *self.engine.policy().queue();
         let default = || queue.deadline.and_then(|within| self.now.checked_add(within));
@@ -234,6 +276,8 @@ impl World {
             }
         }
         self.engine.reconfigure(self.now, new);
+        self.seen.operations += 1;
+        self.seen.policies += 1;
         self.does(Input::Wake);
         for id in homeless {
             let end = self.ended.get(&id);
@@ -243,6 +287,8 @@ impl World {
 
     /// Another process goes on from what this one saved. Its clock is the same, so that the ledgers go on as well.
     fn restart(&mut self, asleep: Duration, told: bool) {
+        self.seen.operations += 1;
+        self.seen.restarts += 1;
         let text = self.engine.snapshot(self.now).to_json();
         let snapshot = Snapshot::from_json(&text).expect("it reads what it wrote");
         assert_eq!(snapshot.to_json(), text);
@@ -254,7 +300,7 @@ impl World {
         self.set_now(self.now.saturating_add(asleep));
         let known = if told { asleep } else { Duration::ZERO };
         self.engine = Engine::restore(self.engine.policy().clone(), &snapshot, self.now, known);
-        self.seen = self.now;
+        self.told = self.now;
         assert_eq!(self.engine.next_wakeup(), None, "nothing to do for anybody");
     }
 
@@ -359,7 +405,8 @@ impl World {
 
     fn handle(&mut self, now: Timestamp, input: Input) -> Result<(), InputError> {
         self.engine.handle(now, input, &mut self.rng)?;
-        self.seen = self.now;
+        self.seen.operations += 1;
+        self.told = self.now;
         // Leases first: what they take back may be what others are then admitted on.
         let events: Vec<Event> = std::iter::from_fn(|| self.engine.poll_event()).collect();
         for event in events {
@@ -368,6 +415,7 @@ impl World {
                 Event::Sent { attempt, reserved_tokens, .. } => {
                     self.reserved.insert(attempt, reserved_tokens);
                 }
+                Event::RetryPlanned { bounded, .. } => self.seen.bounded += u64::from(bounded),
                 _ => {}
             }
         }
@@ -410,6 +458,7 @@ impl World {
                     assert!(living.attempts > 0);
                     living.charged = Some(cost);
                     self.budget.charge(cost);
+                    self.seen.retries += 1;
                 }
                 self.sent(call, attempt, endpoint, max_tokens);
             }
@@ -422,6 +471,7 @@ impl World {
                 let [first] = living.out.as_slice() else { panic!("a hedge beside {:?}", living.out) };
                 let beside = self.out.iter().any(|out| out.id == *first && out.endpoint != endpoint);
                 assert!(beside, "a hedge goes elsewhere");
+                self.seen.hedges += 1;
                 self.sent(call, attempt, endpoint, max_tokens);
             }
             Decision::Abort { call, attempt } => {
@@ -441,6 +491,8 @@ impl World {
         assert!(policy.allows(place), "residency");
         assert_ne!(place.breaker, BreakerMode::ForcedOpen, "an endpoint that is shut by hand");
         assert!(call.deadline.is_none_or(|deadline| self.now <= deadline), "too late for {call:?}");
+        self.seen.attempts += 1;
+        self.seen.lowered_caps += u64::from(max_tokens.is_some());
         living.attempts += 1;
         living.out.push(attempt);
         let reserved = self.reserved.remove(&attempt).expect("an event says what it reserves");
@@ -469,7 +521,8 @@ impl World {
                 self.budget.answered(&self.engine.policy().retry().budget, living.charged);
             }
             EndReason::Expired => assert!(deadline.is_some_and(|deadline| deadline <= self.now), "not yet"),
-            EndReason::Refused { retry_at, .. } => {
+            EndReason::Refused { why, retry_at } => {
+                self.seen.queue_full += u64::from(why == Refusal::QueueFull && living.attempts == 0);
                 assert!(retry_at.is_none_or(|at| at >= self.now), "{reason:?} names the past");
             }
             EndReason::Cancelled | EndReason::Failed { .. } => {}
