@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// or at the next look, whichever is first, which is never too late and leaves less in a full bucket rather than more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowance {
-    /// The end of time where it is withheld.
+    /// What went out before is not given back to it. The end of time where it is withheld.
     from: Timestamp,
     /// Zero where there is none.
     until: Timestamp,

@@ -14,8 +14,9 @@ const SLOT: Duration = Duration::from_secs(15 * 60);
 pub(super) struct DayQuota {
     /// The limit and what was taken since there is one.
     limited: Option<(u64, Window)>,
-    /// Up to when what was taken is not in the window, for there was no limit.
-    uncounted_until: Timestamp,
+    /// What went out before is not in the window, for there was no limit. What went out at the very moment at which one
+    /// came may be in it, but nobody knows which of that is.
+    counts_from: Timestamp,
     closed_until: Timestamp,
     /// When the service last refused for the day, until an attempt sent later was answered: one attempt at a time asks.
     refused_at: Option<Timestamp>,
@@ -25,7 +26,7 @@ impl DayQuota {
     pub(super) fn new(limit: Option<u64>, now: Timestamp) -> Self {
         Self {
             limited: limit.map(|limit| (limit, Window::new(DAY, SLOT, now))),
-            uncounted_until: Timestamp::ZERO,
+            counts_from: Timestamp::ZERO,
             closed_until: Timestamp::ZERO,
             refused_at: None,
         }
@@ -34,7 +35,7 @@ impl DayQuota {
     pub(super) fn reconfigure(&mut self, now: Timestamp, limit: Option<u64>) {
         let window = self.limited.take().map(|(_, window)| window);
         if window.is_none() {
-            self.uncounted_until = now;
+            self.counts_from = now.saturating_add(Duration::from_micros(1));
         }
         self.limited = limit.map(|limit| (limit, window.unwrap_or_else(|| Window::new(DAY, SLOT, now))));
     }
@@ -69,6 +70,11 @@ impl DayQuota {
         }
     }
 
+    /// What went out before this is not to be given back.
+    pub(super) const fn counts_from(&self) -> Timestamp {
+        self.counts_from
+    }
+
     pub(super) fn still_until(&self) -> Timestamp {
         self.limited.as_ref().map_or(Timestamp::MAX, |(_, window)| window.still_until())
     }
@@ -87,9 +93,8 @@ impl DayQuota {
     }
 
     pub(super) fn give_back(&mut self, now: Timestamp, at: Timestamp, tokens: u64) {
-        // What went out at the very moment of the change is left in: nobody knows whether it was counted.
         if let Some((_, window)) = &mut self.limited
-            && (at > self.uncounted_until || self.uncounted_until == Timestamp::ZERO)
+            && at >= self.counts_from
         {
             window.remove(now, at, tokens);
         }

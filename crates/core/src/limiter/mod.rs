@@ -200,7 +200,7 @@ impl Limiter {
                 && tokens <= given.tokens
             {
                 let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
-                self.allowance = Allowance::new(now, until, given);
+                self.allowance = Allowance::new(now.max(self.day.counts_from()), until, given);
                 return Ok(());
             }
         }

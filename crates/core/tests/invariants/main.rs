@@ -21,7 +21,7 @@ fn life(longest: usize) -> impl Strategy<Value = Life> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
 
     /// The world checks after every input: calls end once, nothing is sent for a call that has ended, no quota, no
     /// concurrency and no residency is broken, the retry budget is kept, and each wake-up leads to a later one.

@@ -10,7 +10,7 @@ use sluicegate::{
     MilliTokens, ModelId, Outcome, OutcomeClass, Policy, Refusal, Snapshot, Spent, Timestamp, WakeReason,
 };
 
-use super::budget::{Budget, cost};
+use super::budget::Budget;
 use super::ledger::Ledger;
 use super::{Life, Op, Setup};
 
@@ -37,8 +37,8 @@ struct Living {
     /// One attempt, or two while it is hedged.
     out: Vec<AttemptId>,
     attempts: u32,
-    /// What its next attempt costs the retry budget.
-    owes: Option<MilliTokens>,
+    /// It may be sent again: that was planned, or is for nothing.
+    again: bool,
     /// What its last retry cost it.
     charged: Option<MilliTokens>,
 }
@@ -113,7 +113,7 @@ impl World {
         let now = Timestamp::from_micros(50_000_000);
         Self {
             pools: policy.pools().iter().map(|pool| (pool.name.clone(), Ledger::new(pool.limits))).collect(),
-            budget: Budget::new(&policy.retry().budget),
+            budget: Budget::new(policy.retry().budget),
             engine: Engine::new(policy, now),
             policies,
             rng: StdRng::seed_from_u64(setup.seed),
@@ -186,7 +186,7 @@ impl World {
         let default = || queue.deadline.and_then(|within| self.now.checked_add(within));
         let mut expected = call;
         expected.deadline = call.deadline.or_else(default);
-        let living = Living { call: expected, out: Vec::new(), attempts: 0, owes: None, charged: None };
+        let living = Living { call: expected, out: Vec::new(), attempts: 0, again: false, charged: None };
         self.live.insert(call.id, living);
         let before = self.engine.waiting();
         self.does(Input::Submit(call));
@@ -203,14 +203,13 @@ impl World {
         let out = self.out.remove(index);
         self.paused_for_ever |= outcome.retry_after.is_some_and(|wait| wait > SOBER);
         self.settle(&out, outcome.spent);
-        let config = self.engine.policy().retry().budget;
         if let Some(living) = self.live.get_mut(&out.call)
             && living.out.contains(&out.id)
         {
             living.out.retain(|id| *id != out.id);
             let success = outcome.class == OutcomeClass::Success;
-            // A call whose other attempt goes on is not tried again, and neither is an answer that was cut short here.
-            living.owes = cost(&config, outcome.class).filter(|_| living.out.is_empty() && !success);
+            // Another endpoint is asked, or the same one for an answer that was cut short here.
+            living.again = success || outcome.class == OutcomeClass::Unusable;
             self.answered = Some(out.call).filter(|_| success);
         }
         self.does(Input::Report { attempt: out.id, outcome });
@@ -238,7 +237,7 @@ impl World {
     }
 
     fn set_now(&mut self, now: Timestamp) {
-        self.budget.pass(&self.engine.policy().retry().budget, now.saturating_since(self.now));
+        self.budget.pass(now.saturating_since(self.now));
         self.now = now;
     }
 
@@ -275,6 +274,7 @@ impl World {
                 None => homeless.push(*id),
             }
         }
+        self.budget.reconfigure(new.retry().budget);
         self.engine.reconfigure(self.now, new);
         self.seen.operations += 1;
         self.seen.policies += 1;
@@ -297,8 +297,9 @@ impl World {
         self.out.clear();
         self.last_settled = None;
         self.pools.values_mut().for_each(Ledger::forget_out);
-        self.set_now(self.now.saturating_add(asleep));
         let known = if told { asleep } else { Duration::ZERO };
+        self.budget.restart(known);
+        self.now = self.now.saturating_add(asleep);
         self.engine = Engine::restore(self.engine.policy().clone(), &snapshot, self.now, known);
         self.told = self.now;
         assert_eq!(self.engine.next_wakeup(), None, "nothing to do for anybody");
@@ -415,7 +416,16 @@ impl World {
                 Event::Sent { attempt, reserved_tokens, .. } => {
                     self.reserved.insert(attempt, reserved_tokens);
                 }
-                Event::RetryPlanned { bounded, .. } => self.seen.bounded += u64::from(bounded),
+                Event::RetryPlanned { call, at, class, bounded } => {
+                    self.seen.bounded += u64::from(bounded);
+                    let cost = self.budget.retry(class, at.saturating_since(self.now));
+                    let living = self.live.get_mut(&call).expect("what is tried again lives");
+                    (living.again, living.charged) = (true, Some(cost));
+                }
+                Event::Hedged { .. } => self.budget.hedge(),
+                Event::Ended { call, reason: EndReason::Answered, .. } => {
+                    self.budget.answered(self.live.get(&call).and_then(|living| living.charged));
+                }
                 _ => {}
             }
         }
@@ -454,18 +464,13 @@ impl World {
             Decision::Send { call, attempt, endpoint, max_tokens } => {
                 let living = self.live.get_mut(&call).expect("an attempt goes out for a call that lives");
                 assert!(living.out.is_empty(), "one attempt at a time, unless it is a hedge");
-                if let Some(cost) = living.owes.take() {
-                    assert!(living.attempts > 0);
-                    living.charged = Some(cost);
-                    self.budget.charge(cost);
-                    self.seen.retries += 1;
-                }
+                assert!(living.attempts == 0 || std::mem::take(&mut living.again), "an attempt that nobody planned");
+                self.seen.retries += u64::from(living.attempts > 0);
                 self.sent(call, attempt, endpoint, max_tokens);
             }
             Decision::Hedge { call, attempt, endpoint, max_tokens } => {
                 let policy = self.engine.policy();
                 assert!(policy.hedge().is_some(), "the policy says nothing of hedges");
-                self.budget.charge(policy.retry().budget.hedge_cost);
                 let living = self.live.get_mut(&call).expect("a hedge goes out for a call that lives");
                 assert!(!living.call.lone, "{:?} is never to be hedged", living.call);
                 let [first] = living.out.as_slice() else { panic!("a hedge beside {:?}", living.out) };
@@ -475,7 +480,8 @@ impl World {
                 self.sent(call, attempt, endpoint, max_tokens);
             }
             Decision::Abort { call, attempt } => {
-                assert!(self.out.iter().any(|out| out.id == attempt && out.call == call), "it is out");
+                let out = self.out.iter().any(|out| out.id == attempt && out.call == call);
+                assert!(out || self.last_settled == Some(attempt), "it is out, unless its lease has just ended");
             }
             Decision::End { call, reason } => self.over(call, reason),
         }
@@ -518,7 +524,6 @@ impl World {
         match reason {
             EndReason::Answered => {
                 assert_eq!(self.answered.take(), Some(id), "only an answer ends a call as answered");
-                self.budget.answered(&self.engine.policy().retry().budget, living.charged);
             }
             EndReason::Expired => assert!(deadline.is_some_and(|deadline| deadline <= self.now), "not yet"),
             EndReason::Refused { why, retry_at } => {
