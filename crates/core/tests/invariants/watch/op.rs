@@ -118,7 +118,7 @@ fn serve(bytes: &mut Bytes<'_>) -> Op {
     let outcome = outcome(bytes);
     let outcome =
         if outcome.output_tokens.is_none() { outcome.output_tokens(u32::from(bytes.byte())) } else { outcome };
-    Op::Serve { rounds: (many * many >> 8) as u8, call, took, outcome }
+    Op::Serve { rounds: (many * many / 256) as u8, call, took, outcome }
 }
 
 fn call(bytes: &mut Bytes<'_>) -> (Call, Option<Duration>) {
