@@ -97,7 +97,7 @@ fn cases(arguments: &[String]) {
             }
         )* };
     }
-    pieces!(limiter limiter_late limiter_full limiter_scarce limiter_refuses governor governor_refuses backoff backon);
+    pieces!(limiter limiter_often limiter_late limiter_full limiter_scarce limiter_refuses governor governor_refuses backoff backon);
     pieces!(breaker_attempts breaker_seconds recloser failsafe_consecutive failsafe_rate);
     for (name, out) in [("life", 0), ("life_among_100", 100)] {
         if wanted(name) {

@@ -63,7 +63,8 @@ const fn promise(what: &'static str, ours: &'static str, theirs: &'static str, m
 }
 
 pub const PROMISES: &[Promise] = &[
-    promise("Limiter acquire + settle / governor check_n", "limiter", "governor", 2.0),
+    promise("Limiter acquire + settle, 1,000 a second / governor check_n", "limiter_often", "governor", 2.0),
+    promise("Limiter acquire + settle, 100 a second / governor check_n", "limiter", "governor", 2.0),
     promise("the same at its limits, half of it refusals", "limiter_full", "governor", 2.0),
     promise("the same at 2 requests a minute, mostly refusing", "limiter_scarce", "governor_refuses", 2.0),
     promise("Limiter refusing / governor refusing", "limiter_refuses", "governor_refuses", 2.0),

@@ -32,19 +32,30 @@ fn limiter_at(per_minute: u64) -> (Limiter, Timestamp) {
     (Limiter::new(config, Timestamp::ZERO), Timestamp::ZERO)
 }
 
-/// Far below the limits: requests, tokens and concurrency reserved and then settled at less.
+/// Far below the limits, a hundred attempts a second: requests, tokens and concurrency reserved and then settled at less.
 pub fn limiter() -> impl FnMut() {
-    let (mut limiter, mut now) = limiter_at(10 * PER_MINUTE);
-    let mut step = move || {
-        now = now.saturating_add(STEP);
+    limiter_every::<10_000>()
+}
+
+/// The same with a thousand attempts a second.
+pub fn limiter_often() -> impl FnMut() {
+    limiter_every::<1_000>()
+}
+
+/// A constant step, so that telling the time costs next to nothing, as it does for the peers.
+fn limiter_every<const MICROS: u64>() -> impl FnMut() {
+    let step = Duration::from_micros(MICROS);
+    let (mut limiter, mut now) = limiter_at(100 * PER_MINUTE);
+    let mut attempt = move || {
+        now = now.saturating_add(const { Duration::from_micros(MICROS) });
         if let Admission::Granted(permit) = black_box(&mut limiter).acquire(now, black_box(TOKENS)) {
             limiter.settle(now, permit, Spent::Tokens(black_box(700)));
         }
     };
-    for _ in 0..WARM_UP.as_millis() / STEP.as_millis() {
-        step();
+    for _ in 0..WARM_UP.as_millis() / step.as_millis() {
+        attempt();
     }
-    step
+    attempt
 }
 
 /// The same, but each attempt is out for two seconds, so that it is settled long after the slot in which it was admitted.
