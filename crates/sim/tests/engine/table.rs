@@ -98,7 +98,7 @@ fn half_the_declared_quota_shared_with_another_user() {
 
 #[test]
 fn slots_saturated() {
-    Scene::slots(20, 1_500).median(None).expect("slots saturated", (930, 1_200), (960, 1_060));
+    Scene::slots(20, 1_500).median(None).expect("slots saturated", (930, 1_200), (960, 1_110));
 }
 
 #[test]
