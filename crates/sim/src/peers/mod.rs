@@ -37,7 +37,8 @@ pub enum Peer {
     /// The AWS SDKs' adaptive mode: the standard mode behind a rate limiter that learns by CUBIC. As botocore has it: who
     /// has waited for the limiter asks again.
     AwsAdaptive,
-    /// The same as the SDK for Rust has it before November 2026: who has waited for the limiter sends.
+    /// The same as the SDK for Rust has it before November 2026: a retry waits for five or ten permits in place of its
+    /// delay, and then sends without asking again.
     AwsAdaptiveRust,
     /// One request after the other at the declared rate, then the standard mode.
     RequestLimiter,

@@ -19,8 +19,14 @@ const QUOTA: u32 = 500;
 const NO_RETRY_INCREMENT: u32 = 1;
 /// The longest delay.
 const LONGEST: Duration = Duration::from_secs(20);
-/// What a retry costs the limiter of the SDK for Rust before November 2026.
+/// What a retry after a throttling error costs the limiter of the SDK for Rust before November 2026, which calls it a
+/// time-out's.
+const RUST_THROTTLED_RETRY_COST: u32 = 10;
+/// What a retry after another error costs it.
 const RUST_RETRY_COST: u32 = 5;
+/// Callers that wait for a limiter all wake when there is one permit. Threads and tasks do so within about this many
+/// microseconds and in no order, so that whoever has waited longest is not served first.
+const WAKING_US: u64 = 1_000;
 /// How much later than its own delay a client comes back because the service says so.
 const LATEST_HINT: Duration = Duration::from_secs(5);
 
@@ -125,8 +131,8 @@ struct Under {
     lane: usize,
     attempts: u32,
     cost: Option<u32>,
-    /// It has waited as long as the limiter said.
-    waited: bool,
+    /// It has had its leave for this attempt.
+    leave: bool,
 }
 
 /// One SDK client for each Region, taken by turns.
@@ -137,16 +143,16 @@ pub(super) struct Sdk {
     quotas: Vec<RetryQuota>,
     /// In adaptive mode.
     limiters: Option<Vec<CubicLimiter>>,
-    /// Whoever has waited for the limiter sends without asking again, and its wait takes the place of the delay before a
-    /// retry, as the SDK for Rust has it; botocore asks again.
-    asks_once: bool,
+    /// Before a retry the limiter's wait takes the place of the delay, and who has waited sends without asking again, as
+    /// the SDK for Rust has it; botocore asks after the delay, as before a first attempt.
+    folds_waits: bool,
     calls: BTreeMap<u32, Under>,
 }
 
 impl Sdk {
     pub(super) fn standard(mode: StandardMode, lanes: usize) -> Self {
         let quotas = vec![RetryQuota::new(mode); lanes];
-        Self { mode, turn: 0, quotas, limiters: None, asks_once: false, calls: BTreeMap::new() }
+        Self { mode, turn: 0, quotas, limiters: None, folds_waits: false, calls: BTreeMap::new() }
     }
 
     pub(super) fn adaptive(mode: StandardMode, lanes: usize) -> Self {
@@ -154,12 +160,12 @@ impl Sdk {
     }
 
     pub(super) fn adaptive_rust(lanes: usize) -> Self {
-        Self { asks_once: true, ..Self::adaptive(StandardMode::V2_0, lanes) }
+        Self { folds_waits: true, ..Self::adaptive(StandardMode::V2_0, lanes) }
     }
 
     /// Sends a call to the Region of this place.
     pub(super) fn start(&mut self, now: Timestamp, call: u32, lane: usize, io: &mut Io<'_>) {
-        self.calls.insert(call, Under { lane, attempts: 0, cost: None, waited: false });
+        self.calls.insert(call, Under { lane, attempts: 0, cost: None, leave: false });
         self.attempt(now, call, io);
     }
 
@@ -167,13 +173,13 @@ impl Sdk {
     pub(super) fn attempt(&mut self, now: Timestamp, call: u32, io: &mut Io<'_>) {
         let Some(under) = self.calls.get_mut(&call) else { return };
         let limiter = self.limiters.as_mut().and_then(|limiters| limiters.get_mut(under.lane));
-        if !under.waited
+        if !under.leave
             && let Some(Err(wait)) = limiter.map(|limiter| limiter.acquire(now, 1))
         {
-            under.waited = self.asks_once;
-            return io.timer(now.saturating_add(wait), u64::from(call));
+            let waking = Duration::from_micros(random::scale(io.rng.next_u64(), WAKING_US));
+            return io.timer(now.saturating_add(wait).saturating_add(waking), u64::from(call));
         }
-        under.waited = false;
+        under.leave = false;
         under.attempts += 1;
         io.send(call, under.lane, 0);
     }
@@ -204,12 +210,13 @@ impl Client for Sdk {
                     && let Some(cost) = quota.withdraw(class)
                 {
                     under.cost = Some(cost);
-                    under.waited = self.asks_once;
+                    under.leave = self.folds_waits;
                     let limiter = self.limiters.as_mut().and_then(|limiters| limiters.get_mut(under.lane));
-                    if let (true, Some(limiter)) = (self.asks_once, limiter)
-                        && let Err(wait) = limiter.acquire(now, RUST_RETRY_COST)
+                    let asks = if class == AwsClass::Throttling { RUST_THROTTLED_RETRY_COST } else { RUST_RETRY_COST };
+                    if let (true, Some(limiter)) = (self.folds_waits, limiter)
+                        && let Err(wait) = limiter.acquire(now, asks)
                     {
-                        return io.timer(now.saturating_add(wait), u64::from(call));
+                        return io.timer(now.saturating_add(wait.min(self.mode.longest)), u64::from(call));
                     }
                     let delay = self.mode.delay(class, under.attempts - 1, io.rng.next_u64(), None);
                     return io.timer(now.saturating_add(delay), u64::from(call));

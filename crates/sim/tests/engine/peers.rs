@@ -27,13 +27,20 @@ fn peers_in_a_brownout_and_with_slots_saturated() {
     }
 }
 
-/// The scenario of `sluicegate compare --local`, in which the real AWS SDK for Rust (its standard mode is the old one) and the
-/// article's loop were measured on the embedded fake: 0.82, 0.78 and 0.60 of a schedule that serves the earliest deadline
-/// first.
+/// The scenario of `cargo xtask peers`, in which the article's loop, the AWS SDK for Rust (its standard mode is the old one),
+/// boto3 1.44.5 and LiteLLM 1.109.1 were measured on the embedded fake: the means of two runs, in thousandths of a schedule
+/// that serves the earliest deadline first. There the simulated ones got the same calls and came within 50. Here they get
+/// others, of which the adaptive modes make more or less: the real ones scatter by 40 between runs with the same calls.
 #[test]
 fn peers_land_near_the_real_ones_in_the_comparison() {
-    // The SDK's adaptive mode is the farthest off; what it does differently is not known yet.
-    let cases = [(Peer::Article, 820, 50), (Peer::AwsStandard20, 780, 50), (Peer::AwsAdaptiveRust, 600, 100)];
+    let cases = [
+        (Peer::Article, 835, 50),
+        (Peer::AwsStandard20, 780, 50),
+        (Peer::AwsAdaptiveRust, 617, 80),
+        (Peer::AwsStandard21, 735, 50),
+        (Peer::AwsAdaptive, 566, 80),
+        (Peer::Cooldown, 195, 50),
+    ];
     for (peer, measured, within) in cases {
         let law = sluicegate_sim::Law::Continuous { burst_permille: 17, start_permille: 1_000 };
         let scene = Scene::new(crate::scene::calls(3 * 60, 1_500), |_, lane| {
