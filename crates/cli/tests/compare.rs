@@ -28,7 +28,7 @@ fn folder(name: &str) -> std::path::PathBuf {
 fn a_short_comparison_writes_a_report_and_figures_that_agree() {
     let folder = folder("short");
     let timeline = ["--warm-up", "1", "--seconds", "3", "--brownout", "1", "--recovery", "1", "--deadline", "3"];
-    let files = ["-o", "report.html", "--json", "figures.json"];
+    let files = ["-o", "report.html", "--json", "figures.json", "--twins"];
     let output = compare(&folder, &[&["--local", "--requests-per-minute", "600"], &timeline[..], &files[..]].concat());
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -45,6 +45,9 @@ fn a_short_comparison_writes_a_report_and_figures_that_agree() {
     // Not a terminal: no progress.
     assert_eq!(stderr, "report: report.html\n");
     agree(&figures);
+    let twins = figures["twins"]["clients"].as_array().unwrap();
+    assert_eq!(twins.len(), CLIENTS.len());
+    assert!(twins.iter().all(|twin| twin["goodput"]["simulated"].as_f64().unwrap() > 0.0), "{twins:?}");
     self_contained(&page, &figures);
     for client in CLIENTS {
         assert!(stdout.contains(client), "{stdout}");
@@ -104,12 +107,31 @@ fn what_cannot_work_is_said_at_once() {
         (&["--seed", "1"][..], 2, "--local"),
         (&["--local", "--load", "0"], 2, "0.1 to 10"),
         (&["--local", "--seconds", "0"], 2, "--seconds"),
+        (&["--local", "--peer", "curl"], 2, "boto3-standard"),
+        (&["--local", "--peer", "litellm"], 2, "the peer litellm does not run: target/peers/bin/python: "),
+        (&["--local", "--peer", "litellm"], 2, "`cargo xtask peers` makes the environment"),
         (&["--local", "-o", "no/such/folder.html"], 7, "no/such/folder.html: cannot be written"),
     ] {
         let output = compare(&folder, more);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.contains(message), "{stderr}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A shell stands in for Python: one that says what nobody asked for, and one that ends at once.
+#[cfg(unix)]
+#[test]
+fn a_peer_that_does_not_speak_as_agreed_is_named() {
+    let folder = folder("peer");
+    for (client, message) in [("echo nonsense; cat > taken", "it said `nonsense`"), ("exit 1", "it ")] {
+        std::fs::write(folder.join("client.sh"), client).unwrap();
+        let peer = ["--local", "--peer", "boto3-adaptive", "--peer-client", "client.sh", "--peer-python", "/bin/sh"];
+        let output = compare(&folder, &peer);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{client}: {stderr}");
+        assert!(stderr.contains(&format!("the peer boto3-adaptive does not run: {message}")), "{client}: {stderr}");
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }

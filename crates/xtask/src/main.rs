@@ -4,6 +4,7 @@
 
 mod deny;
 mod no_host;
+mod peers;
 mod process;
 mod tidy;
 mod wasm_module;
@@ -32,6 +33,13 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 
+/// In no way part of `ci`: they need what not every machine has.
+const OTHERS: &[Step] = &[Step {
+    name: "peers",
+    about: "compare with the real boto3 and LiteLLM: Python, minutes; what follows goes to compare",
+    run: peers::step,
+}];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2) else {
@@ -49,8 +57,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("ci") if rest.is_empty() => perform(STEPS, &[]),
-        Some(name) => match STEPS.iter().find(|step| step.name == name) {
-            Some(step) if rest.is_empty() || step.name == "test" => perform(std::slice::from_ref(step), rest),
+        Some(name) => match STEPS.iter().chain(OTHERS).find(|step| step.name == name) {
+            Some(step) if rest.is_empty() || matches!(step.name, "test" | "peers") => {
+                perform(std::slice::from_ref(step), rest)
+            }
             Some(step) => misuse(&format!("`{}` takes no arguments", step.name)),
             None if name == "ci" => misuse("`ci` takes no arguments"),
             None => misuse(&format!("there is no task `{name}`")),
@@ -69,8 +79,13 @@ fn help() -> String {
     for step in STEPS {
         text.push_str(&format!("cargo xtask {:<7} {}\n", step.name, step.about));
     }
+    text.push_str("\nno part of ci:\n");
+    for step in OTHERS {
+        text.push_str(&format!("cargo xtask {:<7} {}\n", step.name, step.about));
+    }
     text.push_str("cargo xtask help    print this\n\n");
     text.push_str("cargo xtask test -- --nocapture    arguments go to cargo test as they stand\n");
+    text.push_str("SLUICEGATE_PYTHON=python3.13       makes the environment of `peers` with another Python\n");
     text.push_str("SLUICEGATE_REQUIRE_ADVISORIES=1    makes `deny` fail where no advisory database can be had\n");
     text
 }

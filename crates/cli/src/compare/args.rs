@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use sluicegate_sim::{Law, WHOLE_PERMILLE};
 
+use super::clients::Kind;
+
 /// Size of the bucket under `--law continuous`, in thousandths of a minute's quota: one second's worth. A bucket of a
 /// whole minute would still be handing out its first fill when measuring begins.
 const BURST_PERMILLE: u32 = 17;
@@ -18,12 +20,15 @@ pub(crate) const ABOUT: &str = "\
 Send the same calls through four clients side by side, and show what became of them.
 
 Each client talks to a fake Bedrock of its own inside this process, over real sockets and through the real AWS SDK. All \
-four get the same calls at the same moments. All figures come from the books of the fakes, none from the clients.
+of them get the same calls at the same moments. All figures come from the books of the fakes, none from the clients.
 
   article       the loop of many articles: SDK retries off, 5 attempts, sleep min(2^n + U(0,1), 30)
   sdk-standard  the AWS SDK with its standard retries
   sdk-adaptive  the AWS SDK in adaptive mode
   sluicegate    sluicegate with a policy that declares the quotas
+
+With --peer, others join, each in a process of its own: boto3-standard, boto3-adaptive, litellm. `cargo xtask peers` makes \
+what they need.
 
 The timeline: a warm-up under load, which is not measured; then quotas bind; then a brownout, in which most of the \
 capacity is gone; then recovery; then some more load, so that the end is not an idle one. A table is \
@@ -94,9 +99,56 @@ pub(crate) struct CompareArgs {
     #[arg(short, long, value_name = "FILE.html", default_value = "compare.html", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
 
+    /// Add a real client of another language, as a process beside this one; may be repeated
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) peer: Vec<PeerName>,
+
+    /// The Python that runs them, with what `tests/peers/requirements.txt` names
+    #[arg(long, value_name = "FILE", default_value = "target/peers/bin/python", value_hint = ValueHint::FilePath)]
+    pub(crate) peer_python: PathBuf,
+
+    /// The program that it runs
+    #[arg(long, value_name = "FILE", default_value = "tests/peers/client.py", value_hint = ValueHint::FilePath)]
+    pub(crate) peer_client: PathBuf,
+
+    /// Play each client's simulated twin too, and show how far apart they are
+    #[arg(long)]
+    pub(crate) twins: bool,
+
     /// Write the figures as JSON too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) json: Option<PathBuf>,
+}
+
+impl CompareArgs {
+    /// The clients of other languages, each once.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = Kind> {
+        let named = |name| self.peer.contains(&name).then(|| name.kind());
+        [PeerName::Boto3Standard, PeerName::Boto3Adaptive, PeerName::Litellm].into_iter().filter_map(named)
+    }
+}
+
+/// A client of another language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// boto3 in standard mode
+    #[value(name = "boto3-standard")]
+    Boto3Standard,
+    /// boto3 in adaptive mode
+    #[value(name = "boto3-adaptive")]
+    Boto3Adaptive,
+    /// `LiteLLM`'s Router with its defaults
+    Litellm,
+}
+
+impl PeerName {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Boto3Standard => Kind::Boto3Standard,
+            Self::Boto3Adaptive => Kind::Boto3Adaptive,
+            Self::Litellm => Kind::LiteLlm,
+        }
+    }
 }
 
 /// How the quotas refill, by name.

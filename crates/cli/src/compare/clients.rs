@@ -1,4 +1,4 @@
-//! The four clients: each makes the same call in its own way.
+//! The clients: each makes the same call in its own way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,9 +29,10 @@ const ARTICLE_LONGEST: f64 = 30.0;
 const ARTICLE_RETRIES: [&str; 4] =
     ["ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException", "InternalServerException"];
 /// What prompts are made of. Nobody reads them.
-const FILLER: &str = "The sluice keeper opens the gate as far as the stream below can take it, and no further. ";
+pub(crate) const FILLER: &str =
+    "The sluice keeper opens the gate as far as the stream below can take it, and no further. ";
 
-/// One of the four.
+/// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The loop of many articles.
@@ -40,13 +41,19 @@ pub(crate) enum Kind {
     SdkStandard,
     /// The AWS SDK's adaptive mode.
     SdkAdaptive,
+    /// The AWS SDK for Python in standard mode, in a process of its own.
+    Boto3Standard,
+    /// The same in adaptive mode.
+    Boto3Adaptive,
+    /// `LiteLLM`'s Router, in a process of its own.
+    LiteLlm,
     /// This project.
     Sluicegate,
 }
 
 impl Kind {
-    /// All, ours last.
-    pub(crate) const ALL: [Self; 4] = [Self::Article, Self::SdkStandard, Self::SdkAdaptive, Self::Sluicegate];
+    /// Those that ours is always compared with.
+    pub(crate) const ALWAYS: [Self; 3] = [Self::Article, Self::SdkStandard, Self::SdkAdaptive];
 
     /// Its name in tables, plots and JSON.
     pub(crate) const fn name(self) -> &'static str {
@@ -54,6 +61,9 @@ impl Kind {
             Self::Article => "article",
             Self::SdkStandard => "sdk-standard",
             Self::SdkAdaptive => "sdk-adaptive",
+            Self::Boto3Standard => "boto3-standard",
+            Self::Boto3Adaptive => "boto3-adaptive",
+            Self::LiteLlm => "litellm",
             Self::Sluicegate => "sluicegate",
         }
     }
@@ -67,6 +77,15 @@ impl Kind {
             }
             Self::SdkStandard => "the AWS SDK for Rust with RetryConfig::standard(): 3 attempts and a retry quota",
             Self::SdkAdaptive => "the AWS SDK for Rust with RetryConfig::adaptive(): the same behind a rate limiter",
+            Self::Boto3Standard => {
+                "boto3 in standard mode with its defaults, from a pool of 512 threads with as many connections; a thread \
+                 cannot be stopped while it sleeps or reads, so a call ends when its thread next wakes after the deadline"
+            }
+            Self::Boto3Adaptive => "boto3 in adaptive mode, otherwise the same",
+            Self::LiteLlm => {
+                "LiteLLM's Router with a deployment for each Region and its defaults (simple-shuffle, 2 retries, cooldowns \
+                 of 5 s), awaited in one event loop"
+            }
             Self::Sluicegate => "sluicegate's client with a policy that declares each Region's quotas",
         }
     }
@@ -88,13 +107,14 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// A client of this kind, configured for its own fake.
-    pub(crate) fn new(kind: Kind, config: &SdkConfig, policy: Policy, seed: u64) -> Result<Self, Failure> {
+    /// A client of this kind, configured for its own fake; absent for those that are processes of their own.
+    pub(crate) fn new(kind: Kind, config: &SdkConfig, policy: Policy, seed: u64) -> Result<Option<Self>, Failure> {
         let sdk = |retries: &RetryConfig, article| {
             let clients = REGIONS.map(|region| sdk_client(kind, config, region, retries.clone())).into();
             Self::Sdk { clients, turn: AtomicUsize::new(0), article }
         };
-        Ok(match kind {
+        Ok(Some(match kind {
+            Kind::Boto3Standard | Kind::Boto3Adaptive | Kind::LiteLlm => return Ok(None),
             Kind::Article => sdk(&RetryConfig::disabled(), Some(Box::new(Mutex::new(StdRng::seed_from_u64(seed))))),
             Kind::SdkStandard => sdk(&RetryConfig::standard(), None),
             Kind::SdkAdaptive => sdk(&RetryConfig::adaptive(), None),
@@ -102,7 +122,7 @@ impl Caller {
                 let built = Gated::builder(policy, config).seed(seed).build();
                 Self::Gated(built.map_err(|error| Failure::new(Code::Unexpected, error.to_string()))?)
             }
-        })
+        }))
     }
 
     /// Makes one call. What comes of it is in the fake's books; here nobody looks.

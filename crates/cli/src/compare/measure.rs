@@ -49,6 +49,8 @@ pub(crate) struct Measured {
     pub(crate) seconds: Vec<Vec<Second>>,
     /// By how much calls went out late, in microseconds: what the machine, not a client, did to the figures.
     pub(crate) late: Sorted,
+    /// The libraries that it is made of and their versions, where it is a process of its own.
+    pub(crate) versions: Option<String>,
 }
 
 impl Measured {
@@ -89,7 +91,7 @@ impl Measured {
         }
         let refused = counted.calls.values().map(|call| u64::from(call.refused)).sum();
         let (summary, late) = (counted.summary(), Sorted::new(late));
-        Self { kind, summary, refused, quota_attempts, quota_refused, regions, seconds, late }
+        Self { kind, summary, refused, quota_attempts, quota_refused, regions, seconds, late, versions: None }
     }
 
     /// Calls answered in time, as a share of what the oracle answers.
@@ -169,6 +171,7 @@ pub(crate) fn json(scenario: &Scenario, oracle: &Oracle, clients: &[Measured], c
         let summary = &client.summary;
         json!({
             "client": client.kind.name(),
+            "versions": client.versions,
             "calls": summary.calls,
             "in_time": summary.in_time,
             "late": summary.late,

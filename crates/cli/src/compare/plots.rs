@@ -17,12 +17,15 @@ const REGION_STYLES: [(f64, &str); 3] = [(1.0, "—"), (0.9, "- -"), (0.8, "··
 /// Height of a row above a plot that names the phases.
 const HEAD: i32 = 17 * FINE;
 
-/// Of Okabe and Ito's palette, which most colour-blind people can tell apart.
+/// Of Okabe and Ito's palette, which most colour-blind people can tell apart; those who join have others.
 const fn colour(kind: Kind) -> RGBColor {
     match kind {
         Kind::Article => RGBColor(0xD5, 0x5E, 0x00),
         Kind::SdkStandard => RGBColor(0x00, 0x9E, 0x73),
         Kind::SdkAdaptive => RGBColor(0xCC, 0x79, 0xA7),
+        Kind::Boto3Standard => RGBColor(0xB3, 0x8F, 0x00),
+        Kind::Boto3Adaptive => RGBColor(0x7A, 0x5C, 0x3E),
+        Kind::LiteLlm => RGBColor(0x6B, 0x4F, 0xC8),
         Kind::Sluicegate => RGBColor(0x00, 0x72, 0xB2),
     }
 }

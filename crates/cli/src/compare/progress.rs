@@ -16,8 +16,8 @@ pub(crate) struct Live {
     pub(crate) refused: u64,
     /// Calls in flight.
     pub(crate) in_flight: u64,
-    /// Calls that are neither in flight nor over.
-    pub(crate) waiting: u64,
+    /// Calls that are neither in flight nor over, where that is known.
+    pub(crate) waiting: Option<u64>,
 }
 
 /// Shows how far the comparison is; without a terminal, nothing.
@@ -42,7 +42,7 @@ impl Progress {
                 line.set_prefix(kind.name());
                 line
             };
-            (time, Kind::ALL.iter().map(line).collect())
+            (time, scenario.kinds().iter().map(line).collect())
         });
         Self { shown }
     }
@@ -61,6 +61,7 @@ impl Progress {
         ));
         for (line, live) in lines.iter().zip(clients) {
             let Live { in_time, refused, in_flight, waiting } = live;
+            let waiting = waiting.map_or_else(|| "?".to_owned(), |waiting| waiting.to_string());
             line.set_message(format!(
                 "{in_time:>6} in time  {refused:>6} refused  {in_flight:>4} in flight  {waiting:>4} waiting"
             ));

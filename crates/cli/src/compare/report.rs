@@ -54,11 +54,12 @@ fn opening(result: &Result<'_>) -> String {
         seconds => format!(", with {seconds} s of brownout"),
     };
     let mut text = format!(
-        "<h1>{}</h1>\n<p class=\"lead\">The same {} calls went through four clients side by side, each against its own \
+        "<h1>{}</h1>\n<p class=\"lead\">The same {} calls went through {} clients side by side, each against its own \
          fake Bedrock of three Regions, at {} times the request quota{brownout}. Each call had {} s to be \
          answered.</p>\n<ul class=\"verdicts\">\n",
         escape(&headline(result)),
         grouped(result.clients.first().map_or(0, |client| client.summary.calls)),
+        result.clients.len(),
         f64::from(args.load) / 1_000.0,
         args.deadline
     );
@@ -161,7 +162,7 @@ fn panel(kind: Kind, caption: &str, plot: &str) -> String {
 
 fn reading(result: &Result<'_>) -> String {
     let mut text = String::from("<h2>How to read this</h2>\n<ul>\n");
-    for kind in Kind::ALL {
+    for kind in result.scenario.kinds() {
         let name = kind.name();
         let _ = writeln!(text, "<li><b class=\"{name}\">{name}</b>: {}.</li>", escape(kind.text()));
     }
@@ -171,7 +172,7 @@ fn reading(result: &Result<'_>) -> String {
     };
     let _ = writeln!(
         text,
-        "<li>The first three have an SDK client for each Region; their calls take the Regions in turn, and end at the \
+        "<li>All SDKs have a client for each Region; their calls take the Regions in turn, and end at the \
          deadline, so that no quota goes into answers nobody waits for.</li>\n<li>Every figure comes from the books of \
          the fakes, none from a client. Calls count by their arrival: those of the warm-up and the run-out are load \
          only.</li>\n<li><b>Goodput</b> is calls answered by their deadline over those of the <b>oracle</b>, a \
@@ -217,6 +218,8 @@ fn made(result: &Result<'_>) -> String {
         ("timeline", phases.collect::<Vec<_>>().join(", ")),
         ("seed", args.seed.to_string()),
     ];
+    let versions = result.clients.iter().filter_map(|client| Some((client.kind.name(), client.versions.clone()?)));
+    let rows = rows.into_iter().chain(versions);
     let mut text = String::from("<h2>What made this</h2>\n<dl>\n");
     for (term, value) in rows {
         let _ = writeln!(text, "<dt>{term}</dt><dd>{}</dd>", escape(&value));

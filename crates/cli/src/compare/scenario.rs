@@ -11,6 +11,7 @@ use sluicegate_sim::{
 };
 
 use super::args::CompareArgs;
+use super::clients::Kind;
 use crate::exit::{Code, Failure};
 
 /// The Regions.
@@ -99,6 +100,12 @@ impl Scenario {
         &self.args
     }
 
+    /// The clients, ours last.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        let ours = std::iter::once(Kind::Sluicegate);
+        Kind::ALWAYS.into_iter().chain(self.args.peers()).chain(ours).collect()
+    }
+
     /// How long after its arrival a call must have been answered.
     pub(crate) const fn deadline(&self) -> Duration {
         Duration::from_secs(self.args.deadline)
@@ -109,8 +116,13 @@ impl Scenario {
         REGIONS.len() as u64 * self.args.requests_per_minute * u64::from(self.args.load) / 60
     }
 
+    /// What the calls are drawn from.
+    pub(crate) fn workload(&self) -> Workload {
+        Workload::azure_conversation(self.calls_per_1000_s(), MaxTokens::Fixed(MAX_TOKENS))
+    }
+
     fn draw(&self, seconds: u64) -> Vec<Arrival> {
-        let workload = Workload::azure_conversation(self.calls_per_1000_s(), MaxTokens::Fixed(MAX_TOKENS));
+        let workload = self.workload();
         let mut rng = StdRng::seed_from_u64(self.args.seed);
         let mut arrivals = workload.generate(Timestamp::ZERO, Duration::from_secs(seconds), &mut rng);
         for arrival in &mut arrivals {

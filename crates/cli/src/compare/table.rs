@@ -8,7 +8,10 @@ use crate::policy_check::{grouped, table};
 
 /// The table of clients, the table of Regions and the verdict.
 pub(crate) fn text(oracle: &Oracle, clients: &[Measured], criteria: &[Criterion]) -> String {
-    format!("{}\n\n{}\n\n{}", by_client(oracle, clients).trim_fmt(), by_region(clients).trim_fmt(), verdict(criteria))
+    let versions = clients.iter().filter_map(|client| Some((client.kind.name(), client.versions.as_deref()?)));
+    let versions: String = versions.map(|(name, versions)| format!("{name}: {versions}\n")).collect();
+    let (clients, regions) = (by_client(oracle, clients).trim_fmt(), by_region(clients).trim_fmt());
+    format!("{clients}\n\n{regions}\n\n{versions}{}", verdict(criteria))
 }
 
 fn by_client(oracle: &Oracle, clients: &[Measured]) -> Table {
