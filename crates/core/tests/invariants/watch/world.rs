@@ -213,8 +213,8 @@ impl World {
             self.answered = Some(out.call).filter(|_| success);
         }
         self.does(Input::Report { attempt: out.id, outcome });
-        let again = outcome.truncated && self.engine.policy().output_cap().clamp;
-        assert!(self.answered.take().is_none() || again, "an answer ends its call");
+        // It may be asked for again where a cap that was lowered, by this policy or one before, cut it short.
+        assert!(self.answered.take().is_none() || outcome.truncated, "an answer ends its call");
     }
 
     fn settle(&mut self, out: &Out, spent: Spent) {
@@ -482,6 +482,10 @@ impl World {
             Decision::Abort { call, attempt } => {
                 let out = self.out.iter().any(|out| out.id == attempt && out.call == call);
                 assert!(out || self.last_settled == Some(attempt), "it is out, unless its lease has just ended");
+                // The call may go on: an answer that was cut short here is asked for again.
+                if let Some(living) = self.live.get_mut(&call) {
+                    living.out.retain(|id| *id != attempt);
+                }
             }
             Decision::End { call, reason } => self.over(call, reason),
         }
