@@ -97,6 +97,8 @@ pub(crate) struct World {
     /// The call whose answer is being handed in.
     answered: Option<CallId>,
     last_settled: Option<AttemptId>,
+    /// The attempts whose leases ended with the last input.
+    expired: Vec<AttemptId>,
     /// A pause that the years after a life do not cover was asked for.
     paused_for_ever: bool,
     pub(crate) seen: Seen,
@@ -128,6 +130,7 @@ impl World {
             reserved: BTreeMap::new(),
             answered: None,
             last_settled: None,
+            expired: Vec::new(),
             paused_for_ever: false,
             seen: Seen::default(),
             trace: None,
@@ -408,6 +411,7 @@ impl World {
         self.engine.handle(now, input, &mut self.rng)?;
         self.seen.operations += 1;
         self.told = self.now;
+        self.expired.clear();
         // Leases first: what they take back may be what others are then admitted on.
         let events: Vec<Event> = std::iter::from_fn(|| self.engine.poll_event()).collect();
         for event in events {
@@ -454,6 +458,7 @@ impl World {
             living.out.retain(|id| *id != attempt);
         }
         self.settle(&out, Spent::Unknown);
+        self.expired.push(attempt);
     }
 
     fn watch(&mut self, decision: Decision) {
@@ -481,7 +486,7 @@ impl World {
             }
             Decision::Abort { call, attempt } => {
                 let out = self.out.iter().any(|out| out.id == attempt && out.call == call);
-                assert!(out || self.last_settled == Some(attempt), "it is out, unless its lease has just ended");
+                assert!(out || self.expired.contains(&attempt), "it is out, unless its lease has just ended");
                 // The call may go on: an answer that was cut short here is asked for again.
                 if let Some(living) = self.live.get_mut(&call) {
                     living.out.retain(|id| *id != attempt);
