@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sluicegate::{
-    CallId, Decision, EndReason, Engine, Event, Input, InputError, ModelId, Policy, Refusal, Snapshot, Timestamp,
-};
-use tokio::sync::{Notify, mpsc};
+use sluicegate::Rng as _;
+use sluicegate::{AttemptId, CallId, Engine, Event, ModelId, Outcome, Policy, Snapshot, Timestamp};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::request::{Attempt, Request, Turn};
+use crate::desk::Desk;
+use crate::request::{Request, Turn};
 use crate::ticket::Ticket;
 
 /// Is told every event of the engine, in order. It runs while the gate is locked: it must be quick and must not call
@@ -62,26 +62,17 @@ impl GateBuilder {
     /// Outside a tokio runtime with time enabled.
     #[must_use]
     pub fn open(self) -> Gate {
-        let rng = match self.seed {
-            Some(seed) => StdRng::seed_from_u64(seed),
-            None => rand::make_rng(),
-        };
+        let seed = self.seed.unwrap_or_else(|| rand::make_rng::<StdRng>().next_u64());
         let clock = Clock::start();
-        let engine = match &self.saved {
-            Some((snapshot, asleep)) => Engine::restore(self.policy, snapshot, clock.now(), *asleep),
-            None => Engine::new(self.policy, clock.now()),
+        let mut desk = match &self.saved {
+            Some((snapshot, asleep)) => Desk::restore(self.policy, seed, clock.now(), snapshot, *asleep),
+            None => Desk::new(self.policy, seed, clock.now()),
         };
+        desk.watch(self.observer.is_some());
         let shared = Arc::new(Shared {
             clock,
             rearm: Arc::new(Notify::new()),
-            state: Mutex::new(State {
-                engine,
-                rng,
-                observer: self.observer,
-                waiting: HashMap::new(),
-                next_call: 0,
-                armed: None,
-            }),
+            state: Mutex::new(State { desk, observer: self.observer, wakers: HashMap::new(), armed: None }),
         });
         tokio::spawn(keep_time(Arc::downgrade(&shared), shared.rearm.clone(), clock));
         Gate { shared }
@@ -114,56 +105,44 @@ impl Drop for Shared {
 }
 
 struct State {
-    engine: Engine,
-    rng: StdRng,
+    desk: Desk,
     observer: Option<Observer>,
-    waiting: HashMap<CallId, mpsc::UnboundedSender<Turn>>,
-    next_call: u64,
+    /// Of the calls that wait for a turn.
+    wakers: HashMap<CallId, Waker>,
     /// The wake-up the timer task sleeps for.
     armed: Option<Timestamp>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The engine has no state between two inputs that a panic in an observer could leave half done.
+        // The desk has no state between two operations that a panic in an observer could leave half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands one input to the engine and passes on what it decides.
-    fn handle(&self, state: &mut State, input: Input) -> Result<(), InputError> {
-        let now = self.clock.now();
-        state.engine.handle(now, input, &mut state.rng)?;
-        while let Some(decision) = state.engine.poll_decision() {
-            let new = |id, endpoint, max_tokens| Attempt { id, endpoint, number: 0, max_tokens };
-            let (call, turn) = match decision {
-                Decision::Send { call, attempt, endpoint, max_tokens } => {
-                    (call, Turn::Send(new(attempt, endpoint, max_tokens)))
-                }
-                Decision::Hedge { call, attempt, endpoint, max_tokens } => {
-                    (call, Turn::Hedge(new(attempt, endpoint, max_tokens)))
-                }
-                Decision::Abort { call, attempt } => (call, Turn::Abort(attempt)),
-                Decision::End { call, reason } => (call, Turn::End(reason)),
-            };
-            // A ticket that is gone has cancelled its call; nobody misses the turn.
-            if let Some(sender) = state.waiting.get(&call) {
-                let _ = sender.send(turn);
-            }
-            if matches!(turn, Turn::End(_)) {
-                state.waiting.remove(&call);
+    /// Does one thing at the desk and passes on what comes of it.
+    fn at_desk<T>(&self, operate: impl FnOnce(&mut Desk, Timestamp) -> T) -> T {
+        let mut state = self.lock();
+        let done = operate(&mut state.desk, self.clock.now());
+        self.pass_on(&mut state);
+        done
+    }
+
+    fn pass_on(&self, state: &mut State) {
+        while let Some(call) = state.desk.next_news() {
+            if let Some(waker) = state.wakers.remove(&call) {
+                waker.wake();
             }
         }
-        while let Some(event) = state.engine.poll_event() {
+        while let Some((at, event)) = state.desk.next_event() {
             if let Some(observer) = &mut state.observer {
-                observer(now, &event);
+                observer(at, &event);
             }
         }
-        let next = state.engine.next_wakeup().map(|wakeup| wakeup.at);
+        let next = state.desk.next_wakeup();
         if next != state.armed {
             state.armed = next;
             self.rearm.notify_one();
         }
-        Ok(())
     }
 }
 
@@ -185,7 +164,8 @@ async fn keep_time(shared: Weak<Shared>, rearm: Arc<Notify>, clock: Clock) {
         let mut state = shared.lock();
         // A wake-up that changes nothing still has to be armed anew.
         state.armed = None;
-        let _ = shared.handle(&mut state, Input::Wake);
+        state.desk.wake(shared.clock.now());
+        shared.pass_on(&mut state);
     }
 }
 
@@ -208,43 +188,46 @@ impl Gate {
     /// The model of this name in the policy.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<ModelId> {
-        self.shared.lock().engine.policy().model(name)
+        self.shared.lock().desk.engine().policy().model(name)
     }
 
     /// Looks at the engine, or asks it something, at the present time. The gate is locked meanwhile.
     pub fn inspect<T>(&self, look: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
         let now = self.shared.clock.now();
-        look(&mut self.shared.lock().engine, now)
+        look(self.shared.lock().desk.engine_mut(), now)
     }
 
     /// Submits a call and gives it a ticket to wait with.
     #[must_use]
     pub fn submit(&self, request: Request) -> Ticket {
-        let (sender, turns) = mpsc::unbounded_channel();
-        let mut state = self.shared.lock();
-        let call = CallId(state.next_call);
-        state.next_call += 1;
-        state.waiting.insert(call, sender);
-        let input = Input::Submit(request.call(call, self.shared.clock.now()));
-        if self.shared.handle(&mut state, input).is_err()
-            && let Some(sender) = state.waiting.remove(&call)
-        {
-            // Only a model of another policy gets here: the ids are ours.
-            let _ = sender.send(Turn::End(EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None }));
+        match self.shared.at_desk(|desk, now| desk.submit(now, &request)) {
+            Ok(call) => Ticket::new(self.clone(), call),
+            Err(error) => Ticket::refused(self.clone(), Desk::refused(error)),
         }
-        drop(state);
-        Ticket::new(self.clone(), call, turns)
     }
 
-    /// Hands in one input.
-    pub(crate) fn tell(&self, input: Input) -> Result<(), InputError> {
-        self.shared.handle(&mut self.shared.lock(), input)
-    }
-
-    /// Hands in several, with nothing in between.
-    pub(crate) fn tell_all(&self, say: impl FnOnce(&mut dyn FnMut(Input) -> Result<(), InputError>)) {
+    /// The next turn of a call; where there is none, `waker` is called when there is.
+    pub(crate) fn poll_turn(&self, call: CallId, waker: &Waker) -> Poll<Turn> {
         let mut state = self.shared.lock();
-        say(&mut |input| self.shared.handle(&mut state, input));
+        match state.desk.turn(call) {
+            Some(turn) => Poll::Ready(turn),
+            None => {
+                state.wakers.insert(call, waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn report(&self, call: CallId, attempt: AttemptId, outcome: Outcome) {
+        // One that is not out is not reported twice.
+        let _ = self.shared.at_desk(|desk, now| desk.report(now, call, attempt, outcome));
+    }
+
+    pub(crate) fn leave(&self, call: CallId) {
+        let mut state = self.shared.lock();
+        state.wakers.remove(&call);
+        state.desk.leave(self.shared.clock.now(), call);
+        self.shared.pass_on(&mut state);
     }
 
     /// Saves what was learned and counted, for a [`GateBuilder::restore`] in this process or another one.
@@ -256,20 +239,11 @@ impl Gate {
     /// Puts another policy in force without losing a call: see [`Engine::reconfigure`]. Look models and tenants up again
     /// afterwards.
     pub fn reconfigure(&self, policy: Policy) {
-        let mut state = self.shared.lock();
-        let now = self.shared.clock.now();
-        state.engine.reconfigure(now, policy);
-        // A wake-up is never wrong.
-        let _ = self.shared.handle(&mut state, Input::Wake);
+        self.shared.at_desk(|desk, now| desk.reconfigure(now, policy));
     }
 
     /// Cancels every call that waits, for a caller that wants to end with what is out.
     pub fn cancel_waiting(&self) {
-        let mut state = self.shared.lock();
-        let waiting: Vec<CallId> = state.engine.waiting_calls().collect();
-        for call in waiting {
-            // An error means that an earlier cancellation ended it.
-            let _ = self.shared.handle(&mut state, Input::Cancel(call));
-        }
+        self.shared.at_desk(Desk::cancel_waiting);
     }
 }

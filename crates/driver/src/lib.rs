@@ -1,9 +1,11 @@
 //! Turns the [`sluicegate`] engine into code that waits.
 //!
-//! The engine decides; a [`Gate`] keeps the clock, the generator and the waiting. It runs on tokio: one task sleeps
-//! until the engine's next wake-up, whatever the number of calls, and each call waits on a channel of its own.
+//! The engine decides; a [`Desk`] keeps the generator and the books of those who wait, without a clock, for whatever
+//! waits in another language or runtime. With the feature `tokio` a `Gate` adds the clock and the waiting: one task sleeps
+//! until the engine's next wake-up, whatever the number of calls.
 //!
-//! ```
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 //! use std::time::Duration;
 //! use sluicegate::{Outcome, Policy};
 //! use sluicegate_driver::{Ended, Gate, Request};
@@ -28,12 +30,20 @@
 //! # }
 //! ```
 
+#[cfg(feature = "tokio")]
 mod clock;
+mod desk;
+#[cfg(feature = "tokio")]
 mod gate;
 mod request;
+#[cfg(feature = "tokio")]
 mod run;
+#[cfg(feature = "tokio")]
 mod ticket;
 
+pub use desk::{Desk, DeskError};
+#[cfg(feature = "tokio")]
 pub use gate::{Gate, GateBuilder, Observer};
 pub use request::{Attempt, Ended, Request, Turn};
+#[cfg(feature = "tokio")]
 pub use ticket::Ticket;

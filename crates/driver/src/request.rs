@@ -95,10 +95,10 @@ pub struct Attempt {
     pub max_tokens: Option<u32>,
 }
 
-/// What a call's ticket says next.
+/// What a call is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Send an attempt and [report](crate::Ticket::report) its end.
+    /// Send an attempt and [report](crate::Desk::report) its end.
     Send(Attempt),
     /// Send a second attempt beside the one that is out, and report its end as well. Never comes to a
     /// [lone](Request::lone) call.
