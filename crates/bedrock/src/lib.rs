@@ -10,7 +10,9 @@
 //! | how many input tokens is a request, without a tokenizer? | [`estimate_request`], [`Ratios`] |
 //! | what did the service say it used? | [`usage_from_body`], [`usage_from_headers`] |
 //! | can the cap on its answer be lowered, and did it cut the answer short? | [`lower_max_tokens`], [`cut_by_max_tokens`] |
-//! | why did an attempt fail, and what follows from it? | [`classify`] |
+//! | why did an attempt fail, and what follows from it? | [`classify`], [`HttpError`] |
+//! | what does an event of a stream mean? | [`StreamNote`], [`StreamSoFar`], [`FrameReader`] |
+//! | all of this for one call after the other, under a policy | [`Appraiser`] |
 //! | when does the service want to be asked again? | [`retry_after`] |
 //!
 //! Nothing here reads a clock, draws a random number or does I/O, and all arithmetic is on integers. Everything that
@@ -51,6 +53,8 @@
 
 extern crate alloc;
 
+mod affinity;
+mod appraiser;
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
 mod cap;
@@ -58,7 +62,9 @@ mod catalogue;
 mod classify;
 mod cost;
 mod error_text;
+mod frames;
 mod geography;
+mod http_error;
 mod model;
 mod overrides;
 mod pattern;
@@ -66,18 +72,24 @@ mod ratio;
 mod request;
 mod retry_after;
 mod shape;
+mod stream;
 mod usage;
 
+pub use affinity::Affinity;
+pub use appraiser::{Appraiser, Asked, CallOptions, Plan, Told, UnknownModel};
 pub use cap::{can_lower_max_tokens, cut_by_max_tokens, lower_max_tokens};
 pub use catalogue::{Burndown, Catalogue, MaxOutput};
 pub use classify::{Failure, FailureKind, Verdict, classify, reason};
 pub use cost::Usage;
+pub use frames::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES};
+pub use http_error::HttpError;
 pub use model::{BedrockModel, ModelForm, QuotaScope, region_of_arn};
 pub use overrides::{MAX_OVERRIDES, OVERRIDES_POINTER, overrides_schema};
 pub use ratio::{MAX_BYTES_PER_1000_TOKENS, MAX_LEARNT_MODELS, MIN_BYTES_PER_1000_TOKENS, Ratios};
 pub use request::{Operation, estimate_request};
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use shape::{DOCUMENT_BYTES_PER_PAGE, DOCUMENT_TOKENS_PER_PAGE, MEDIA_TOKENS, RequestShape};
+pub use stream::{StreamNote, StreamSoFar};
 pub use usage::{usage_from_body, usage_from_headers};
 
 /// Compiles the README's example.

@@ -78,7 +78,15 @@ impl Request {
     }
 
     pub(crate) fn call(&self, id: CallId, now: Timestamp) -> Call {
-        Call { id, deadline: self.within.map(|within| now.saturating_add(within)), ..self.call }
+        let deadline = self.within.map(|within| now.saturating_add(within));
+        Call { id, deadline: deadline.or(self.call.deadline), ..self.call }
+    }
+}
+
+/// Asks for what the call says; it is named anew when it is submitted.
+impl From<Call> for Request {
+    fn from(call: Call) -> Self {
+        Self { call, within: None }
     }
 }
 

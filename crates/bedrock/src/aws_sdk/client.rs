@@ -10,31 +10,12 @@ use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
-use sluicegate::{EndReason, Endpoint, EndpointId, Fault, LabelId, Outcome, OutcomeClass, Policy, Snapshot, TenantId};
+use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, Policy, Snapshot};
 use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request};
 
-use super::affinity::{Affinity, Cached};
 use super::capture::{Capture, Exchange, exchanging};
 use super::failure::Failed;
-use crate::{BedrockModel, Catalogue, Ratios, RequestShape, Usage};
-
-/// What a caller may add to one call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallOptions {
-    /// When it must have been answered, counted from its submission; else the policy's own deadline holds.
-    pub deadline: Option<Duration>,
-    /// Higher goes first among the calls of its tenant.
-    pub priority: u8,
-    /// Whom the call is made for; see [`Policy::tenant`] for those that the policy names.
-    pub tenant: TenantId,
-    /// What the call shares its prompt cache with. What moving elsewhere would cost is told by the last answer of the same
-    /// affinity.
-    pub affinity: Option<Affinity>,
-    /// What kind of call it is: lengths of answers are learned for each model and label.
-    pub label: LabelId,
-    /// Never to be sent twice at once, whatever the policy says of hedging. Streams never are.
-    pub lone: bool,
-}
+use crate::{Appraiser, Asked, CallOptions, Catalogue, Plan, StreamSoFar, Told, UnknownModel, Usage};
 
 /// Why a client could not be made.
 #[derive(Debug)]
@@ -67,9 +48,7 @@ impl std::fmt::Display for NotSent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoModel => write!(f, "the request names no model; set the model id"),
-            Self::UnknownModel(model) => {
-                write!(f, "the policy has no endpoint for model \"{model}\"; add one under /endpoints")
-            }
+            Self::UnknownModel(model) => UnknownModel(model.clone()).fmt(f),
             Self::Ended(reason) => write!(f, "sluicegate ended the call: {}", reason),
         }
     }
@@ -126,11 +105,7 @@ impl ClientBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn build(self) -> Result<Client, BuildError> {
-        let facts = self.policy.data().and_then(|data| data.get("bedrock"));
-        let catalogue = match facts {
-            Some(section) => Catalogue::with_overrides(section).map_err(|faults| BuildError { faults })?,
-            None => Catalogue::builtin(),
-        };
+        let appraiser = Appraiser::new(&self.policy).map_err(|faults| BuildError { faults })?;
         let mut by_region: HashMap<&str, SdkClient> = HashMap::new();
         let clients = self
             .policy
@@ -151,15 +126,12 @@ impl ClientBuilder {
         if let Some((snapshot, asleep)) = self.saved {
             builder = builder.restore(snapshot, asleep);
         }
-        let models = self.policy.endpoints().iter().map(|endpoint| catalogue.model(&endpoint.target)).collect();
         let inner = Inner {
             policy: self.policy,
             gate: builder.open(),
             clients,
-            models,
-            catalogue,
-            ratios: Mutex::default(),
-            cached: Mutex::default(),
+            catalogue: appraiser.catalogue().clone(),
+            appraiser: Mutex::new(appraiser),
         };
         Ok(Client { inner: Arc::new(inner) })
     }
@@ -186,41 +158,14 @@ struct Inner {
     gate: Gate,
     /// By endpoint.
     clients: Vec<SdkClient>,
-    /// By endpoint: what it really serves, also for calls to a model that it is a fallback for.
-    models: Vec<BedrockModel>,
     catalogue: Catalogue,
-    ratios: Mutex<Ratios>,
-    cached: Mutex<Cached>,
+    appraiser: Mutex<Appraiser>,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("policy", &self.inner.policy).finish_non_exhaustive()
     }
-}
-
-/// What a request says, as far as it matters here.
-pub(super) struct Asked {
-    pub(super) shape: RequestShape,
-    /// A hash of model, prompt and parameters.
-    pub(super) fingerprint: u64,
-    /// Whether an attempt can be sent with a lower cap on its answer.
-    pub(super) can_lower: bool,
-}
-
-/// A call before its submission: which model, how much, by when.
-pub(super) struct Plan {
-    pub(super) request: Request,
-    shape: RequestShape,
-    affinity: Option<Affinity>,
-}
-
-/// What an answer tells about itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
-    pub(super) usage: Option<Usage>,
-    /// Whether the cap on its length cut it short.
-    pub(super) cut: bool,
 }
 
 impl Client {
@@ -260,13 +205,9 @@ impl Client {
         &self.inner.catalogue
     }
 
-    fn ratios(&self) -> MutexGuard<'_, Ratios> {
+    fn appraiser(&self) -> MutexGuard<'_, Appraiser> {
         // Estimates stay usable whatever happened to whoever held them.
-        self.inner.ratios.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn cached(&self) -> MutexGuard<'_, Cached> {
-        self.inner.cached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.appraiser.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn endpoint(&self, id: EndpointId) -> (&SdkClient, &Endpoint) {
@@ -275,53 +216,20 @@ impl Client {
     }
 
     /// Looks the model up and estimates the cost.
-    pub(super) fn plan(&self, model: Option<&str>, asked: Asked, options: CallOptions) -> Result<Plan, NotSent> {
+    pub(super) fn plan(&self, model: Option<&str>, asked: &Asked, options: &CallOptions) -> Result<Plan, NotSent> {
         let name = model.ok_or(NotSent::NoModel)?;
-        let id = self.inner.policy.model(name).ok_or_else(|| NotSent::UnknownModel(name.to_owned()))?;
-        // The policy may call the model what it likes; what is sent for it is known to the catalogue.
-        let target = self.inner.policy.endpoints().iter().position(|endpoint| endpoint.model == id);
-        let named = || self.inner.catalogue.model(name);
-        let model = target.and_then(|index| self.inner.models.get(index)).cloned().unwrap_or_else(named);
-        let Asked { shape, fingerprint, can_lower } = asked;
-        let input = self.ratios().input_tokens(&self.inner.catalogue, &model, &shape);
-        let tokens = self.inner.catalogue.reserve(&model, input, 0, 0, shape.max_tokens);
-        let mut request = Request::new(id, tokens)
-            .priority(options.priority)
-            .tenant(options.tenant)
-            .label(options.label)
-            .fingerprint(fingerprint);
-        if let Some(deadline) = options.deadline {
-            request = request.within(deadline);
-        }
-        if let Some(affinity) = options.affinity {
-            request = request.affinity(affinity.0, self.cached().tokens(affinity));
-        }
-        // Without a cap of its own it is the model's that is set aside.
-        let cap = shape.max_tokens.unwrap_or_else(|| self.inner.catalogue.max_output(&model).tokens);
-        if let Some(cap) = u32::try_from(cap).ok().filter(|_| can_lower) {
-            request = request.max_tokens(cap);
-        }
-        if options.lone {
-            request = request.lone();
-        }
-        Ok(Plan { request, shape, affinity: options.affinity })
+        let plan = self.appraiser().plan(name, asked, options);
+        plan.map_err(|UnknownModel(name)| NotSent::UnknownModel(name))
     }
 
     /// The report on an answer of `endpoint`, from which the estimate of the next call's size learns.
     pub(super) fn answered(&self, plan: &Plan, endpoint: EndpointId, told: &Told) -> Outcome {
-        let model = &self.inner.models[usize::from(endpoint.0)];
-        let outcome = match &told.usage {
-            Some(usage) => {
-                self.ratios().observe_request(&self.inner.catalogue, model, &plan.shape, usage);
-                if let Some(affinity) = plan.affinity {
-                    self.cached().answered(affinity, usage);
-                }
-                let answered = Outcome::success(self.inner.catalogue.settle(model, usage));
-                answered.output_tokens(u32::try_from(usage.output).unwrap_or(u32::MAX))
-            }
-            None => Outcome::of(OutcomeClass::Success),
-        };
-        if told.cut { outcome.truncated() } else { outcome }
+        self.appraiser().answered(plan, endpoint, told)
+    }
+
+    /// The report on a stream of `endpoint` that came to its end or was dropped.
+    pub(super) fn streamed(&self, plan: &Plan, endpoint: EndpointId, stream: &StreamSoFar, dropped: bool) -> Outcome {
+        self.appraiser().streamed(plan, endpoint, stream, dropped)
     }
 
     /// Runs a call whose answer is one message: `send` makes an attempt, with a lowered cap where it is given one, and
@@ -357,7 +265,16 @@ impl Client {
                 }
             }
         };
-        self.inner.gate.run(plan.request, attempt).await
+        self.inner.gate.run(request(plan), attempt).await
+    }
+}
+
+/// What the gate is asked for.
+pub(super) fn request(plan: &Plan) -> Request {
+    let request = Request::from(plan.call);
+    match plan.within {
+        Some(deadline) => request.within(deadline),
+        None => request,
     }
 }
 

@@ -7,14 +7,9 @@ use aws_smithy_types::Blob;
 use sluicegate::{EndReason, EndpointId, OutcomeClass};
 use sluicegate_driver::Ended;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::capture::Exchange;
-use super::client::{Asked, CallOptions, Client, NotSent, Refusal, Told};
-use crate::{
-    Operation, Usage, can_lower_max_tokens, cut_by_max_tokens, estimate_request, lower_max_tokens, usage_from_body,
-    usage_from_headers,
-};
+use super::client::{Client, NotSent, Refusal};
+use crate::{Asked, CallOptions, Operation, Told, Usage, lower_max_tokens};
 
 /// Which operation a JSON body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +112,9 @@ impl Client {
             JsonOperation::Converse => Operation::Converse,
             JsonOperation::InvokeModel => Operation::InvokeModel,
         };
-        let asked = asked(model, &value, &body, form);
+        let asked = Asked::of_json(model, &value, &body, form);
         drop(value);
-        let plan = self.plan(Some(model), asked, options).map_err(|error| match error {
+        let plan = self.plan(Some(model), &asked, &options).map_err(|error| match error {
             NotSent::Ended(reason) => CallError::NotSent { reason },
             NotSent::NoModel | NotSent::UnknownModel(_) => CallError::UnknownModel(model.to_owned()),
         })?;
@@ -159,32 +154,14 @@ impl Client {
     }
 }
 
-/// What a JSON body asks for.
-pub(super) fn asked(model: &str, value: &serde_json::Value, body: &[u8], form: Operation) -> Asked {
-    let mut hash = Xxh3::new();
-    for part in [model.as_bytes(), body] {
-        hash.update(part);
-        hash.update(&[0xff]);
-    }
-    Asked {
-        shape: estimate_request(value, form),
-        fingerprint: hash.digest(),
-        can_lower: can_lower_max_tokens(value, form),
-    }
-}
-
 /// The body with a lowered cap, or as it is.
 pub(super) fn with_cap(body: &[u8], form: Operation, cap: Option<u32>) -> Vec<u8> {
     cap.and_then(|cap| lower_max_tokens(body, form, cap)).unwrap_or_else(|| body.to_vec())
 }
 
-/// What an answer tells: its usage by the headers, which the service writes, else by the body, which the model's vendor
-/// writes.
+/// What an answer tells.
 pub(super) fn told(body: &[u8], exchange: &Exchange) -> Told {
-    let headers = exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let usage = usage_from_headers(headers);
-    let Ok(body) = serde_json::from_slice(body) else { return Told { usage, cut: false } };
-    Told { usage: usage.or_else(|| usage_from_body(&body)), cut: cut_by_max_tokens(&body) }
+    Told::of_body(body, exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 fn call_error<E>(ended: Ended<Refusal<E>>) -> CallError

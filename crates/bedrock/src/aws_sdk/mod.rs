@@ -22,7 +22,6 @@
 //! # }
 //! ```
 
-mod affinity;
 mod capture;
 mod client;
 mod failure;
@@ -31,8 +30,8 @@ mod operations;
 mod shape;
 mod stream;
 
-pub use affinity::Affinity;
-pub use client::{BuildError, CallOptions, Client, ClientBuilder, NotSent};
+pub use crate::{Affinity, CallOptions};
+pub use client::{BuildError, Client, ClientBuilder, NotSent};
 pub use json::{CallError, JsonAnswer, JsonOperation};
 pub use operations::{Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream};
 pub use stream::{ConverseStreamAnswer, EventStream, InvokeModelStreamAnswer, StreamError};

@@ -18,12 +18,11 @@ use std::time::Duration;
 
 use sluicegate::{LabelId, TenantId};
 
-use super::affinity::Affinity;
 use super::capture::Exchange;
-use super::client::{Asked, CallOptions, Client, Told, sdk_error};
+use super::client::{Client, sdk_error};
 use super::stream::{ConverseStreamAnswer, InvokeModelStreamAnswer};
 use super::{json, shape};
-use crate::{Operation, Usage};
+use crate::{Affinity, Asked, CallOptions, Operation, Told, Usage};
 
 /// A request builder with the setters of the SDK's own and those of our own.
 macro_rules! operation {
@@ -227,7 +226,7 @@ impl Converse {
         let input = &self.input;
         let asked = asked!(input);
         let model = input.get_model_id().as_deref();
-        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let plan = self.client.plan(model, &asked, &self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String, cap: Option<u32>| {
             let mut input = input.clone().model_id(target);
             if let Some(cap) = cap {
@@ -266,7 +265,7 @@ impl ConverseStream {
         // What a lowered cap cut short could not be asked for again once it is handed out.
         let asked = Asked { can_lower: false, ..asked!(input) };
         let model = input.get_model_id().as_deref();
-        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let plan = self.client.plan(model, &asked, &self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String| {
             let input = input.clone().model_id(target);
             async move { input.send_with(&client).await.map(|output| ((), output.stream)) }
@@ -276,11 +275,9 @@ impl ConverseStream {
     }
 }
 
-/// What a vendor's body asks for; nothing where it is no JSON, for the service to refuse.
+/// What a vendor's body asks for.
 fn invoke_asked(model: Option<&str>, body: Option<&Blob>) -> Asked {
-    let body = body.map(AsRef::as_ref).unwrap_or_default();
-    let value = serde_json::from_slice(body).unwrap_or_default();
-    json::asked(model.unwrap_or_default(), &value, body, Operation::InvokeModel)
+    Asked::of_body(model.unwrap_or_default(), body.map(AsRef::as_ref).unwrap_or_default(), Operation::InvokeModel)
 }
 
 impl InvokeModel {
@@ -292,7 +289,7 @@ impl InvokeModel {
         let input = &self.input;
         let model = input.get_model_id().as_deref();
         let asked = invoke_asked(model, input.get_body().as_ref());
-        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let plan = self.client.plan(model, &asked, &self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String, cap: Option<u32>| {
             let mut input = input.clone().model_id(target);
             if let (Some(cap), Some(body)) = (cap, input.get_body()) {
@@ -321,7 +318,7 @@ impl InvokeModelWithResponseStream {
         let input = &self.input;
         let model = input.get_model_id().as_deref();
         let asked = Asked { can_lower: false, ..invoke_asked(model, input.get_body().as_ref()) };
-        let plan = self.client.plan(model, asked, self.options).map_err(SdkError::construction_failure)?;
+        let plan = self.client.plan(model, &asked, &self.options).map_err(SdkError::construction_failure)?;
         let send = |client: SdkClient, target: String| {
             let input = input.clone().model_id(target);
             async move {

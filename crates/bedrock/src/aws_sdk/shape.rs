@@ -8,9 +8,8 @@ use aws_sdk_bedrockruntime::types::{
 use aws_smithy_types::Document;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::client::Asked;
-use crate::RequestShape;
 use crate::shape::DOCUMENT_BYTES_PER_PAGE;
+use crate::{Asked, RequestShape};
 
 /// Where additional fields say how much the model may think; see `crate::cap`.
 const THINKING: [&str; 3] = ["thinking", "reasoning_config", "reasoningConfig"];

@@ -9,13 +9,12 @@ use aws_sdk_bedrockruntime::primitives::event_stream::EventReceiver;
 use aws_sdk_bedrockruntime::types::error::{ConverseStreamOutputError, ResponseStreamError};
 use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, PerformanceConfigLatency, ResponseStream, ServiceTierType};
 use aws_smithy_types::event_stream::RawMessage;
-use serde_json::Value;
 use sluicegate::{Outcome, OutcomeClass};
 use sluicegate_driver::{Attempt, Ticket, Turn};
 
-use super::client::{Client, Plan, Told, sdk_error};
+use super::client::{Client, request, sdk_error};
 use super::failure::Failed;
-use crate::{Failure, Usage, classify, usage_from_body};
+use crate::{Failure, Plan, StreamNote, StreamSoFar, Usage, classify};
 
 /// An error inside a stream: the SDK's own type.
 pub type StreamError<E> = SdkError<E, RawMessage>;
@@ -42,28 +41,18 @@ pub struct InvokeModelStreamAnswer {
     pub service_tier: Option<ServiceTierType>,
 }
 
-/// What an event means to the gate.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Note {
-    /// It carries part of the answer: what came before could still be repeated, this cannot.
-    delivers: bool,
-    /// The answer is complete; only bookkeeping may follow.
-    completes: bool,
-    usage: Option<Usage>,
-}
-
 /// Reads what an event means to the gate.
 pub(super) trait Reading<E> {
-    fn note(&self) -> Note;
+    fn note(&self) -> StreamNote;
     /// The name of an error frame, as the service sends it.
     fn error_name(error: &E) -> Option<&'static str>;
 }
 
 impl Reading<ConverseStreamOutputError> for ConverseStreamOutput {
-    fn note(&self) -> Note {
+    fn note(&self) -> StreamNote {
         match self {
-            Self::ContentBlockDelta(_) => Note { delivers: true, ..Note::default() },
-            Self::MessageStop(_) => Note { delivers: true, completes: true, usage: None },
+            Self::ContentBlockDelta(_) => StreamNote { delivers: true, ..StreamNote::default() },
+            Self::MessageStop(_) => StreamNote { delivers: true, completes: true, usage: None },
             Self::Metadata(metadata) => {
                 let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
                 let usage = metadata.usage().map(|usage| Usage {
@@ -72,9 +61,9 @@ impl Reading<ConverseStreamOutputError> for ConverseStreamOutput {
                     cache_read: count(usage.cache_read_input_tokens().unwrap_or(0)),
                     cache_write: count(usage.cache_write_input_tokens().unwrap_or(0)),
                 });
-                Note { delivers: true, completes: true, usage }
+                StreamNote { delivers: true, completes: true, usage }
             }
-            _ => Note::default(),
+            _ => StreamNote::default(),
         }
     }
 
@@ -91,19 +80,9 @@ impl Reading<ConverseStreamOutputError> for ConverseStreamOutput {
 }
 
 impl Reading<ResponseStreamError> for ResponseStream {
-    fn note(&self) -> Note {
-        let Self::Chunk(part) = self else { return Note::default() };
-        let bytes = part.bytes().map(AsRef::as_ref).unwrap_or_default();
-        let Ok(chunk) = serde_json::from_slice::<Value>(bytes) else {
-            return Note { delivers: true, ..Note::default() };
-        };
-        // Anthropic's and Nova's streams begin with events that carry no part of the answer.
-        let opening =
-            matches!(chunk.get("type").and_then(Value::as_str), Some("message_start" | "content_block_start" | "ping"))
-                || chunk.get("messageStart").is_some()
-                || chunk.get("contentBlockStart").is_some();
-        let completes = chunk.get("amazon-bedrock-invocationMetrics").is_some();
-        Note { delivers: !opening, completes, usage: usage_from_body(&chunk) }
+    fn note(&self) -> StreamNote {
+        let Self::Chunk(part) = self else { return StreamNote::default() };
+        StreamNote::of_chunk(part.bytes().map(AsRef::as_ref).unwrap_or_default())
     }
 
     fn error_name(error: &ResponseStreamError) -> Option<&'static str> {
@@ -130,24 +109,20 @@ pub struct EventStream<T, E> {
     receiver: EventReceiver<T, E>,
     /// Events that came before the first that carries something.
     held: VecDeque<T>,
-    usage: Option<Usage>,
-    complete: bool,
+    so_far: StreamSoFar,
 }
 
 impl<T, E> std::fmt::Debug for EventStream<T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventStream")
-            .field("usage", &self.usage)
-            .field("complete", &self.complete)
-            .finish_non_exhaustive()
+        f.debug_struct("EventStream").field("so_far", &self.so_far).finish_non_exhaustive()
     }
 }
 
 impl<T, E> EventStream<T, E> {
     /// What the call used, as far as the events received so far say.
     #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
+    pub const fn usage(&self) -> Option<Usage> {
+        self.so_far.usage
     }
 
     fn settle(&mut self, outcome: impl FnOnce(&Self) -> Outcome) {
@@ -157,9 +132,8 @@ impl<T, E> EventStream<T, E> {
         }
     }
 
-    fn answered(&self) -> Outcome {
-        // What was handed out cannot be asked for again, so it does not matter whether a cap cut it short.
-        self.client.answered(&self.plan, self.attempt.endpoint, &Told { usage: self.usage, cut: false })
+    fn streamed(&self, dropped: bool) -> Outcome {
+        self.client.streamed(&self.plan, self.attempt.endpoint, &self.so_far, dropped)
     }
 }
 
@@ -179,13 +153,11 @@ where
         }
         match self.receiver.recv().await {
             Ok(Some(event)) => {
-                self.take_in(event.note());
+                self.so_far.take_in(&event.note());
                 Ok(Some(event))
             }
             Ok(None) => {
-                self.settle(|stream| {
-                    if stream.complete { stream.answered() } else { Outcome::of(OutcomeClass::StreamBrokenDelivered) }
-                });
+                self.settle(|stream| stream.streamed(false));
                 Ok(None)
             }
             Err(error) => {
@@ -194,18 +166,11 @@ where
             }
         }
     }
-
-    fn take_in(&mut self, note: Note) {
-        self.complete |= note.completes;
-        if let Some(usage) = note.usage {
-            self.usage = Some(self.usage.map_or(usage, |before| before.max(usage)));
-        }
-    }
 }
 
 impl<T, E> Drop for EventStream<T, E> {
     fn drop(&mut self) {
-        self.settle(|stream| if stream.complete { stream.answered() } else { Outcome::of(OutcomeClass::Cancelled) });
+        self.settle(|stream| stream.streamed(true));
     }
 }
 
@@ -243,7 +208,7 @@ impl Client {
         O: Future<Output = Result<(H, EventReceiver<T, E>), SdkError<F, HttpResponse>>>,
     {
         // A stream is handed out as it comes, so there is no choosing between two.
-        let mut ticket = self.gate().submit(plan.request.lone());
+        let mut ticket = self.gate().submit(request(&plan).lone());
         let mut last: Option<OpenError<F, E>> = None;
         loop {
             let attempt = match ticket.turn().await {
@@ -273,18 +238,16 @@ impl Client {
                 }
             };
             match first_events(&mut receiver).await {
-                Ok((held, note)) => {
-                    let mut stream = EventStream {
+                Ok((held, so_far)) => {
+                    let stream = EventStream {
                         client: self.clone(),
                         plan,
                         ticket: Some(ticket),
                         attempt,
                         receiver,
                         held,
-                        usage: None,
-                        complete: false,
+                        so_far,
                     };
-                    stream.take_in(note);
                     return Ok((head, stream));
                 }
                 Err(Some(error)) => {
@@ -298,22 +261,18 @@ impl Client {
 }
 
 /// Receives events up to the first one that carries part of the answer. `Err(None)` where the stream ends before.
-async fn first_events<T, E>(receiver: &mut EventReceiver<T, E>) -> Result<(VecDeque<T>, Note), Option<StreamError<E>>>
+async fn first_events<T, E>(
+    receiver: &mut EventReceiver<T, E>,
+) -> Result<(VecDeque<T>, StreamSoFar), Option<StreamError<E>>>
 where
     T: Reading<E>,
 {
     let mut held = VecDeque::new();
-    let mut seen = Note::default();
-    while !seen.delivers {
+    let mut so_far = StreamSoFar::default();
+    while !so_far.delivers {
         let Some(event) = receiver.recv().await.map_err(Some)? else { return Err(None) };
-        let note = event.note();
-        seen.delivers |= note.delivers;
-        seen.completes |= note.completes;
-        seen.usage = match (seen.usage, note.usage) {
-            (Some(before), Some(now)) => Some(before.max(now)),
-            (before, now) => before.or(now),
-        };
+        so_far.take_in(&event.note());
         held.push_back(event);
     }
-    Ok((held, seen))
+    Ok((held, so_far))
 }

@@ -1,6 +1,7 @@
 //! What keeps a conversation where its prompt cache is.
 
-use std::collections::{BTreeMap, HashMap};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 
 use sluicegate::defaults::AFFINITY_KEYS;
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,7 +14,7 @@ use crate::Usage;
 /// It is the XXH3-64 hash (seed 0) of the key's bytes, so it stays the same in every process, version and language.
 ///
 /// ```
-/// use sluicegate_bedrock::aws_sdk::Affinity;
+/// use sluicegate_bedrock::Affinity;
 ///
 /// assert_eq!(Affinity::from("conversation 17"), Affinity(0x9bcf_c122_99f6_162b));
 /// ```
@@ -34,20 +35,20 @@ impl From<String> for Affinity {
 
 /// How many tokens of a prompt the cache of each affinity held at its last answer, for as many as the engine remembers;
 /// the one that was used longest ago makes room.
-#[derive(Debug, Default)]
-pub(super) struct Cached {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cached {
     /// Tokens, and the key's place in `order`.
-    keys: HashMap<u64, (u32, u64)>,
+    keys: BTreeMap<u64, (u32, u64)>,
     order: BTreeMap<u64, u64>,
     next: u64,
 }
 
 impl Cached {
-    pub(super) fn tokens(&self, affinity: Affinity) -> u32 {
+    pub(crate) fn tokens(&self, affinity: Affinity) -> u32 {
         self.keys.get(&affinity.0).map_or(0, |(tokens, _)| *tokens)
     }
 
-    pub(super) fn answered(&mut self, affinity: Affinity, usage: &Usage) {
+    pub(crate) fn answered(&mut self, affinity: Affinity, usage: &Usage) {
         let tokens = usage.cache_read.saturating_add(usage.cache_write);
         let entry = (u32::try_from(tokens).unwrap_or(u32::MAX), self.next);
         if let Some((_, place)) = self.keys.insert(affinity.0, entry) {
