@@ -7,7 +7,9 @@ mod no_host;
 mod peers;
 mod process;
 mod tidy;
+mod wasm;
 mod wasm_module;
+mod wasm_tools;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,6 +32,11 @@ const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "test", about: "all tests; what follows `test` goes to cargo test", run: test },
     Step { name: "no-host", about: "the core as WebAssembly, without std, importing nothing", run: no_host::step },
+    Step {
+        name: "wasm",
+        about: "the npm package: its module, its types, its tests in Node and Chromium",
+        run: wasm::step,
+    },
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::process::{Outcome, cargo, read, run};
 use crate::wasm_module::Module;
+use crate::wasm_tools::{TARGET, compiler};
 
 /// The small crate that lives a call's life, in a workspace of its own: it is built for two targets and without std.
 pub(crate) const MANIFEST: &str = "tests/no-host/Cargo.toml";
@@ -13,8 +14,6 @@ const LOCK: &str = "tests/no-host/Cargo.lock";
 const PLAYER: &str = "tests/no-host/play.mjs";
 /// A line for each conformance trace, as blessed by the core's own tests.
 const HASHES: &str = "tests/vectors/traces/HASHES";
-const TOOLCHAIN: &str = "crates/xtask/wasm-toolchain.sh";
-const TARGET: &str = "wasm32-unknown-unknown";
 /// Two compilers may be at work; sharing a folder, each would discard the other's results.
 const WASM_FOLDER: &str = "target/no-host/wasm";
 const HOST_FOLDER: &str = "target/no-host/host";
@@ -35,9 +34,8 @@ pub(crate) fn step(_: &[String]) -> Outcome {
 }
 
 fn build() -> Outcome<PathBuf> {
-    let compiler = read(&mut Command::new(TOOLCHAIN))?;
     run(cargo()
-        .env("RUSTC", compiler.trim())
+        .env("RUSTC", compiler()?)
         .env("CARGO_TARGET_DIR", WASM_FOLDER)
         .args(["rustc", "--manifest-path", MANIFEST, "--lib", "--crate-type", "cdylib"])
         .args(["--release", "--target", TARGET, "--", "-D", "warnings"]))?;
