@@ -18,12 +18,12 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// The fate of one call, in little space: a day has millions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
-    attempts: u32,
-    refused: u32,
-    errors: u32,
+    pub(crate) attempts: u32,
+    pub(crate) refused: u32,
+    pub(crate) errors: u32,
     pub(crate) ended: bool,
-    admitted: u64,
-    completed: u64,
+    pub(crate) admitted: u64,
+    pub(crate) completed: u64,
     /// Its latest attempt that is out.
     pub(crate) out: u64,
 }
@@ -33,7 +33,7 @@ impl Record {
         Self { attempts: 0, refused: 0, errors: 0, ended: false, admitted: NEVER, completed: NEVER, out: NEVER };
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Books {
     pub(crate) arrivals: Vec<Arrival>,
     records: Vec<Record>,
@@ -59,6 +59,17 @@ impl Books {
 
     pub(crate) fn add(&mut self, arrival: Arrival) {
         self.arrivals.push(arrival);
+    }
+
+    /// The calls made so far, from the one at a place on.
+    pub(crate) fn from(&self, place: usize) -> impl Iterator<Item = (&Arrival, &Record)> {
+        let records = self.records.get(place..).unwrap_or_default();
+        self.arrivals.get(place..).unwrap_or_default().iter().zip(records)
+    }
+
+    /// Their ends so far.
+    pub(crate) fn ends(&self) -> BTreeMap<String, u64> {
+        self.ends.iter().map(|(end, count)| (end.name(), *count)).collect()
     }
 
     /// Opens the record of the next call.
@@ -153,7 +164,7 @@ impl Books {
             client: client.to_owned(),
             all: all.close(),
             tenants,
-            ends: self.ends.into_iter().map(|(end, count)| (end.name(), count)).collect(),
+            ends: self.ends(),
             throttled: self.throttled,
             refusals: Spread::from(&Sorted::new(self.refusals)),
             refusals_with_time: self.refusals_with_time,

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use core::time::Duration;
 
 use serde::Serialize;
-use sluicegate::{Rng, Timestamp};
+use sluicegate::{BreakerState, Engine, Policy, Rng, Timestamp};
 
 use crate::error::ErrorKind;
+use crate::gate::GateError;
+use crate::scenario::Scenario;
 
 /// A call of the application as its client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +175,30 @@ pub trait Client: core::fmt::Debug {
 
     /// That time has come.
     fn wake(&mut self, _now: Timestamp, _io: &mut Io<'_>) {}
+
+    /// The engine inside, where there is one.
+    fn engine(&self) -> Option<&Engine> {
+        None
+    }
+
+    /// The breaker in front of a lane, where there is one.
+    fn breaker(&self, _lane: usize) -> Option<BreakerState> {
+        None
+    }
+
+    /// Puts another policy in force; a client that has none does nothing.
+    ///
+    /// # Errors
+    /// The policy does not fit the scenario; the old one stays in force.
+    fn reconfigure(
+        &mut self,
+        _now: Timestamp,
+        _policy: &Policy,
+        _scenario: &Scenario,
+        _io: &mut Io<'_>,
+    ) -> Result<(), GateError> {
+        Ok(())
+    }
 
     /// Whether its caller hangs up when the answer is due, since the client knows no deadlines. A client that knows them
     /// may let an attempt that is out come to its end.

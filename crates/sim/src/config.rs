@@ -233,6 +233,9 @@ impl Fault {
         }
     }
 
+    /// The end of trouble whose end nobody knows yet: 142 years, a number that every language can hold.
+    pub const OPEN_END_US: u64 = 1 << 52;
+
     /// Repetitions at most.
     pub const MAX_FLAPS: usize = 10_000;
 }

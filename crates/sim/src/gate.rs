@@ -1,28 +1,36 @@
 //! Sluicegate's engine as a simulated client.
 
 use sluicegate::{
-    AttemptId, Call, CallId, Decision, EndReason, Engine, Input, ModelId, Outcome, OutcomeClass, Policy, Refusal,
-    Spent, TenantId, Timestamp,
+    AttemptId, BreakerState, Call, CallId, Decision, EndReason, Engine, Event, Input, ModelId, Outcome, OutcomeClass,
+    Policy, Refusal, Spent, TenantId, Timestamp,
 };
 use sluicegate_bedrock::{Failure, FailureKind, classify};
 
 use crate::client::{Client, ClientCall, ClientReply, End, Io};
-use crate::config::ServiceConfig;
 use crate::error::ErrorKind;
+use crate::scenario::Scenario;
+use crate::workload::TenantShare;
 
 /// The engine between the calls of one model and the lanes of a service.
 #[derive(Debug)]
 pub(crate) struct Gate {
     engine: Engine,
+    names: Names,
+    /// By endpoint, as the events tell.
+    breakers: Vec<BreakerState>,
+    /// The report on each kind of error, since classifying reads its text.
+    errors: Vec<Outcome>,
+    cut: Outcome,
+}
+
+/// What the engine's numbers mean under a policy.
+#[derive(Debug)]
+struct Names {
     model: ModelId,
     /// By endpoint.
     lanes: Vec<usize>,
     /// By tenant of the workload.
     tenants: Vec<TenantId>,
-    /// The report on each kind of error, since classifying reads its text.
-    errors: Vec<Outcome>,
-    cut: Outcome,
-    events: u64,
 }
 
 /// Why a policy does not fit a scenario.
@@ -59,28 +67,37 @@ impl core::fmt::Display for GateError {
 
 impl core::error::Error for GateError {}
 
-impl Gate {
-    /// An engine for the calls of the policy's first model. Tenants of the workload are looked up by name; a policy that
-    /// names none takes them by number.
-    pub(crate) fn new(policy: Policy, service: &ServiceConfig, tenants: &[&str]) -> Result<Self, GateError> {
+impl Names {
+    /// The calls ask for the policy's first model. Tenants of the workload are looked up by name; a policy that names none
+    /// takes them by number.
+    fn new(policy: &Policy, scenario: &Scenario) -> Result<Self, GateError> {
         let lane = |endpoint: &sluicegate::Endpoint| {
             let serves = |lane: &crate::config::LaneConfig| {
                 lane.region == endpoint.region && lane.ids().any(|id| id == endpoint.target)
             };
-            let lane = service.lanes.iter().position(serves);
+            let lane = scenario.service.lanes.iter().position(serves);
             lane.ok_or_else(|| GateError::UnknownEndpoint { endpoint: endpoint.name.clone() })
         };
         let lanes = policy.endpoints().iter().map(lane).collect::<Result<_, _>>()?;
         let model = policy.endpoints().first().map(|endpoint| endpoint.model).ok_or(GateError::NoModel)?;
-        let tenant = |(number, name): (u32, &&str)| match policy.tenant(name) {
+        let tenant = |(number, share): (u32, &TenantShare)| match policy.tenant(&share.name) {
             Some(tenant) => Ok(tenant),
             None if policy.tenants().is_empty() => Ok(TenantId(number)),
-            None => Err(GateError::UnknownTenant { tenant: (*name).to_owned() }),
+            None => Err(GateError::UnknownTenant { tenant: share.name.clone() }),
         };
-        let tenants = (0..).zip(tenants).map(tenant).collect::<Result<_, _>>()?;
+        let tenants = (0..).zip(&scenario.workload.tenants).map(tenant).collect::<Result<_, _>>()?;
+        Ok(Self { model, lanes, tenants })
+    }
+}
+
+impl Gate {
+    /// An engine for the calls of the policy's first model.
+    pub(crate) fn new(policy: Policy, scenario: &Scenario) -> Result<Self, GateError> {
+        let names = Names::new(&policy, scenario)?;
+        let breakers = vec![BreakerState::Closed; policy.endpoints().len()];
         let errors = ErrorKind::ALL.iter().map(|error| outcome(*error)).collect();
         let cut = classify(&Failure { kind: FailureKind::Io, ..Failure::default() }).outcome(None);
-        Ok(Self { engine: Engine::new(policy, Timestamp::ZERO), model, lanes, tenants, errors, cut, events: 0 })
+        Ok(Self { engine: Engine::new(policy, Timestamp::ZERO), names, breakers, errors, cut })
     }
 
     /// Hands one input to the engine. What it takes for misuse would be a mistake here; it then changes nothing.
@@ -92,15 +109,19 @@ impl Gate {
             match decision {
                 Decision::Send { call, attempt, endpoint, max_tokens }
                 | Decision::Hedge { call, attempt, endpoint, max_tokens } => {
-                    let lane = self.lanes.get(usize::from(endpoint.0)).copied().unwrap_or(usize::MAX);
+                    let lane = self.names.lanes.get(usize::from(endpoint.0)).copied().unwrap_or(usize::MAX);
                     io.send_capped(number(call), lane, attempt.0, max_tokens.map(u64::from));
                 }
                 Decision::Abort { call, attempt } => io.abort(number(call), attempt.0),
                 Decision::End { call, reason } => end(number(call), reason, io),
             }
         }
-        while self.engine.poll_event().is_some() {
-            self.events += 1;
+        while let Some(event) = self.engine.poll_event() {
+            if let Event::BreakerChanged { endpoint, state } = event
+                && let Some(breaker) = self.breakers.get_mut(usize::from(endpoint.0))
+            {
+                *breaker = state;
+            }
         }
     }
 }
@@ -153,7 +174,7 @@ fn outcome(error: ErrorKind) -> Outcome {
 impl Client for Gate {
     fn call(&mut self, now: Timestamp, call: &ClientCall, io: &mut Io<'_>) {
         let id = CallId(u64::from(call.number));
-        let tenant = usize::try_from(call.tenant).ok().and_then(|tenant| self.tenants.get(tenant)).copied();
+        let tenant = usize::try_from(call.tenant).ok().and_then(|tenant| self.names.tenants.get(tenant)).copied();
         let most = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
         let submit = Call {
             deadline: call.deadline,
@@ -161,7 +182,7 @@ impl Client for Gate {
             affinity: call.conversation,
             cached_tokens: most(call.cached_tokens),
             max_tokens: call.max_tokens.map(most),
-            ..Call::new(id, self.model, call.tokens)
+            ..Call::new(id, self.names.model, call.tokens)
         };
         self.handle(now, Input::Submit(submit), io);
     }
@@ -199,6 +220,35 @@ impl Client for Gate {
 
     fn wake(&mut self, now: Timestamp, io: &mut Io<'_>) {
         self.handle(now, Input::Wake, io);
+    }
+
+    fn engine(&self) -> Option<&Engine> {
+        Some(&self.engine)
+    }
+
+    fn breaker(&self, lane: usize) -> Option<BreakerState> {
+        let endpoint = self.names.lanes.iter().position(|own| *own == lane)?;
+        self.breakers.get(endpoint).copied()
+    }
+
+    fn reconfigure(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        scenario: &Scenario,
+        io: &mut Io<'_>,
+    ) -> Result<(), GateError> {
+        let names = Names::new(policy, scenario)?;
+        let old = self.engine.policy().endpoints();
+        let state = |endpoint: &sluicegate::Endpoint| {
+            let before = old.iter().position(|old| old.name == endpoint.name);
+            before.and_then(|before| self.breakers.get(before)).copied().unwrap_or(BreakerState::Closed)
+        };
+        self.breakers = policy.endpoints().iter().map(state).collect();
+        self.names = names;
+        self.engine.reconfigure(now, policy.clone());
+        self.handle(now, Input::Wake, io);
+        Ok(())
     }
 
     fn is_left_at_the_deadline(&self) -> bool {

@@ -4,7 +4,7 @@ use sluicegate::{Rng as _, Timestamp};
 
 use crate::attempt::Load;
 use crate::cache::PromptCache;
-use crate::config::{Effect, LaneConfig, OtherUser, WHOLE_PERMILLE};
+use crate::config::{Effect, Fault, LaneConfig, OtherUser, WHOLE_PERMILLE};
 use crate::gap::gap_us;
 use crate::ledger::Second;
 use crate::quota::MinuteQuota;
@@ -66,9 +66,6 @@ impl Other {
 
 impl Lane {
     pub(crate) fn new(config: &LaneConfig, region: usize) -> Self {
-        let mut changes: Vec<u64> = config.faults.iter().flat_map(|fault| [fault.from_us, fault.to_us]).collect();
-        changes.sort_unstable();
-        changes.dedup();
         let start = Timestamp::ZERO;
         let quota = |limit: u64| MinuteQuota::new(config.law, limit, start);
         Self {
@@ -80,8 +77,31 @@ impl Lane {
             requests: config.requests_per_minute.map(|limit| quota(limit.saturating_mul(REQUEST))),
             tokens: config.tokens_per_minute.map(quota),
             in_flight: 0,
-            changes,
+            changes: changes(&config.faults),
             next_change: 0,
+        }
+    }
+
+    /// Ends the trouble of this kind that has no end yet and, if wanted, lets it go on like this from `now`. The change is
+    /// still to be applied.
+    pub(crate) fn intervene(&mut self, now: Timestamp, effect: Effect, wanted: bool) {
+        let at = now.as_micros();
+        let kind = core::mem::discriminant(&effect);
+        let faults = &mut self.config.faults;
+        for fault in faults.iter_mut() {
+            if fault.to_us == Fault::OPEN_END_US && core::mem::discriminant(&fault.effect) == kind {
+                fault.to_us = at;
+            }
+        }
+        faults.retain(|fault| fault.from_us < fault.to_us);
+        if wanted {
+            faults.push(Fault { from_us: at, to_us: Fault::OPEN_END_US, effect });
+        }
+        self.changes = changes(faults);
+        self.next_change = self.changes.partition_point(|change| *change < at);
+        if self.next_change() != Some(now) {
+            // What was taken back had begun at this moment.
+            self.changes.insert(self.next_change, at);
         }
     }
 
@@ -255,6 +275,14 @@ impl Lane {
         row.requests_permille = self.requests.as_ref().map(|quota| quota.level_permille(at));
         row.tokens_permille = self.tokens.as_ref().map(|quota| quota.level_permille(at));
     }
+}
+
+/// Every moment a fault starts or ends, in order.
+fn changes(faults: &[Fault]) -> Vec<u64> {
+    let mut changes: Vec<u64> = faults.iter().flat_map(|fault| [fault.from_us, fault.to_us]).collect();
+    changes.sort_unstable();
+    changes.dedup();
+    changes
 }
 
 fn slowed(duration: u64, factor_permille: u32) -> u64 {

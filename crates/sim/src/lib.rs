@@ -35,6 +35,7 @@ mod gap;
 mod gate;
 mod lane;
 mod ledger;
+mod live;
 mod oracle;
 mod peers;
 mod quantile;
@@ -46,7 +47,9 @@ mod scale;
 mod scenario;
 mod seed;
 mod service;
+mod side_by_side;
 mod slab;
+mod source;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -63,6 +66,7 @@ pub use config::{
 pub use error::{ErrorKind, RefusalClass};
 pub use gate::GateError;
 pub use ledger::{CallRecord, LaneLedger, Ledger, MAX_CALLS, MAX_SECONDS, Second, Sorted, Summary, Totals};
+pub use live::{CallState, Counts, LaneState, Live, LiveState, Sample, WAITS_OVER_US};
 pub use oracle::{LOOKAHEAD, OracleCall, Order, Schedule, Start, best, fair, greedy};
 pub use peers::{AwsClass, CubicLimiter, Peer, RetryQuota, StandardMode, cubic_rate};
 pub use quantile::{Quantiles, azure_conversation_input, azure_conversation_output};
@@ -74,6 +78,7 @@ pub use scenario::{
 };
 pub use seed::Dice;
 pub use service::{MAX_IN_FLIGHT, Service};
+pub use side_by_side::SideBySide;
 pub use workload::{
     Arrival, Conversations, MAX_ARRIVALS, MAX_ROWS, MaxTokens, Pattern, TRACE_HEADER, TenantShare, Trace, TraceError,
     TraceFault, TraceRow, Workload,

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use sluicegate::{Policy, Timestamp};
@@ -52,10 +53,7 @@ impl ClientKind {
 
     fn build(&self, scenario: &Scenario) -> Result<Box<dyn Client>, GateError> {
         Ok(match self {
-            Self::Sluicegate(policy) => {
-                let tenants: Vec<&str> = scenario.workload.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-                Box::new(Gate::new((**policy).clone(), &scenario.service, &tenants)?)
-            }
+            Self::Sluicegate(policy) => Box::new(Gate::new((**policy).clone(), scenario)?),
             Self::Peer(peer) => peer.build(scenario),
         })
     }
@@ -126,34 +124,8 @@ pub fn run(scenario: &Scenario, kind: &ClientKind) -> Result<Played, RunError> {
 /// # Errors
 /// As [`run`].
 pub fn run_calls(scenario: &Scenario, kind: &ClientKind, arrivals: Vec<Arrival>) -> Result<Played, RunError> {
-    let clients = scenario.clients.max(1);
-    let seats = (0..u64::from(clients))
-        .map(|number| {
-            let client = kind.build(scenario)?;
-            let dice = Dice::stream(scenario.seed, stream::CLIENTS.wrapping_add(number));
-            Ok(Seat { hangs_up: client.is_left_at_the_deadline(), client, dice, wake: None })
-        })
-        .collect::<Result<Vec<_>, GateError>>()?;
-    let end = Timestamp::from_micros(scenario.load_us());
-    let users = Dice::stream(scenario.seed, stream::CLOSED_LOOP);
-    let mut player = Player {
-        scenario,
-        service: Service::new(&scenario.service)?,
-        dice: Dice::stream(scenario.seed, stream::SERVICE),
-        hop: Duration::from_micros(scenario.hop_us),
-        seats,
-        books: Books::new(arrivals),
-        next_arrival: 0,
-        users: ClosedLoop::new(&scenario.workload, Timestamp::ZERO, end, users),
-        attempts: Slab::default(),
-        reaching: TimeQueue::default(),
-        ending: TimeQueue::default(),
-        returning: TimeQueue::default(),
-        dues: TimeQueue::default(),
-        timers: TimeQueue::default(),
-        actions: VecDeque::new(),
-    };
-    player.play()?;
+    let mut player = Player::new(Cow::Borrowed(scenario), kind, arrivals)?;
+    player.play_until(Timestamp::MAX)?;
     player.service.advance(Timestamp::ZERO);
     let ledger = player.service.ledger().clone();
     let fates = player.books.fates();
@@ -162,8 +134,8 @@ pub fn run_calls(scenario: &Scenario, kind: &ClientKind, arrivals: Vec<Arrival>)
 }
 
 /// A client and what it has to itself.
-struct Seat {
-    client: Box<dyn Client>,
+pub(crate) struct Seat {
+    pub(crate) client: Box<dyn Client>,
     dice: Dice,
     wake: Option<Timestamp>,
     hangs_up: bool,
@@ -171,11 +143,11 @@ struct Seat {
 
 /// An attempt under way.
 #[derive(Clone, Copy, Debug)]
-struct Flight {
+pub(crate) struct Flight {
     call: u32,
     /// The client's name for it.
     attempt: u64,
-    lane: usize,
+    pub(crate) lane: usize,
     /// Instead of the call's own.
     max_tokens: Option<u64>,
     ticket: Option<Ticket>,
@@ -206,37 +178,79 @@ enum Step {
     Wake,
 }
 
-struct Player<'a> {
-    scenario: &'a Scenario,
-    service: Service,
+pub(crate) struct Player<'a> {
+    pub(crate) scenario: Cow<'a, Scenario>,
+    pub(crate) service: Service,
     dice: Dice,
     hop: Duration,
-    seats: Vec<Seat>,
-    books: Books,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) books: Books,
     next_arrival: usize,
-    users: Option<ClosedLoop<'a>>,
-    attempts: Slab<Flight>,
+    users: Option<ClosedLoop>,
+    pub(crate) attempts: Slab<Flight>,
     reaching: TimeQueue<u64>,
     ending: TimeQueue<u64>,
     returning: TimeQueue<u64>,
     dues: TimeQueue<u32>,
     timers: TimeQueue<(usize, u64)>,
     actions: VecDeque<Action>,
+    now: Timestamp,
+    /// How often in a row a client was woken at this moment.
+    wakes: u32,
 }
 
-impl Player<'_> {
-    fn play(&mut self) -> Result<(), RunError> {
-        let mut now = Timestamp::ZERO;
-        let mut wakes = 0;
-        while let Some((at, step)) = self.next() {
-            wakes = if step == Step::Wake && at <= now { wakes + 1 } else { 0 };
-            if wakes > MAX_WAKES {
-                return Err(RunError::Stuck(now));
+impl<'a> Player<'a> {
+    pub(crate) fn new(
+        scenario: Cow<'a, Scenario>,
+        kind: &ClientKind,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Self, RunError> {
+        let seats = (0..u64::from(scenario.clients.max(1)))
+            .map(|number| {
+                let client = kind.build(&scenario)?;
+                let dice = Dice::stream(scenario.seed, stream::CLIENTS.wrapping_add(number));
+                Ok(Seat { hangs_up: client.is_left_at_the_deadline(), client, dice, wake: None })
+            })
+            .collect::<Result<Vec<_>, GateError>>()?;
+        let end = Timestamp::from_micros(scenario.load_us());
+        let users = Dice::stream(scenario.seed, stream::CLOSED_LOOP);
+        Ok(Self {
+            service: Service::new(&scenario.service)?,
+            dice: Dice::stream(scenario.seed, stream::SERVICE),
+            hop: Duration::from_micros(scenario.hop_us),
+            seats,
+            books: Books::new(arrivals),
+            next_arrival: 0,
+            users: ClosedLoop::new(&scenario.workload, Timestamp::ZERO, end, users),
+            attempts: Slab::default(),
+            reaching: TimeQueue::default(),
+            ending: TimeQueue::default(),
+            returning: TimeQueue::default(),
+            dues: TimeQueue::default(),
+            timers: TimeQueue::default(),
+            actions: VecDeque::new(),
+            now: Timestamp::ZERO,
+            wakes: 0,
+            scenario,
+        })
+    }
+
+    /// Plays all that happens up to a moment, that moment included.
+    pub(crate) fn play_until(&mut self, end: Timestamp) -> Result<(), RunError> {
+        while let Some((at, step)) = self.next().filter(|(at, _)| *at <= end) {
+            self.wakes = if step == Step::Wake && at <= self.now { self.wakes + 1 } else { 0 };
+            if self.wakes > MAX_WAKES {
+                return Err(RunError::Stuck(self.now));
             }
-            now = now.max(at);
-            self.step(now, step)?;
+            self.now = self.now.max(at);
+            self.step(self.now, step)?;
         }
         Ok(())
+    }
+
+    /// Whether nothing is left to happen.
+    pub(crate) fn is_over(&self) -> bool {
+        self.next().is_none()
     }
 
     fn next(&self) -> Option<(Timestamp, Step)> {
@@ -290,7 +304,7 @@ impl Player<'_> {
             }
             Step::Arrive => self.arrive(now)?,
             Step::User => {
-                if let Some(arrival) = self.users.as_mut().and_then(ClosedLoop::next) {
+                if let Some(arrival) = self.users.as_mut().and_then(|users| users.next(&self.scenario.workload)) {
                     self.books.add(arrival);
                     self.arrive(now)?;
                 }
@@ -364,6 +378,14 @@ impl Player<'_> {
                 }
             }
         }
+    }
+
+    /// Puts another policy in force at one client.
+    pub(crate) fn reconfigure(&mut self, now: Timestamp, seat: usize, policy: &Policy) -> Result<(), GateError> {
+        let scenario = self.scenario.clone();
+        let mut done = Ok(());
+        self.tell(now, seat, |client, io| done = client.reconfigure(now, policy, &scenario, io));
+        done
     }
 
     fn send(&mut self, now: Timestamp, call: u32, lane: usize, attempt: u64, max_tokens: Option<u64>) {
@@ -487,7 +509,7 @@ impl Player<'_> {
         if self.books.ended(now, call, end, retry_at, measured)
             && let Some(users) = &mut self.users
         {
-            users.think(now);
+            users.think(&self.scenario.workload, now);
         }
     }
 }

@@ -56,6 +56,7 @@ pub struct Service {
     flights: Slab<Flight>,
     /// Before this, time passes without anything to do.
     quiet_until: Timestamp,
+    day_phase_us: u64,
     ledger: Ledger,
 }
 
@@ -76,6 +77,7 @@ impl Service {
             days: Vec::new(),
             flights: Slab::default(),
             quiet_until: Timestamp::ZERO,
+            day_phase_us: config.day_phase_us,
             ledger: Ledger::default(),
         };
         let mut regions: Vec<&str> = Vec::new();
@@ -132,6 +134,30 @@ impl Service {
             books.close_rows(now, |at, row| lane.measure(at, row));
         }
         now
+    }
+
+    /// Trouble that nobody planned: from `now` on and until further notice a lane is in `effect`, instead of what it was in
+    /// of that kind; or, unless it is wanted, no longer in any. It goes into the lane's configuration, so that a run can be
+    /// played again.
+    pub fn intervene(&mut self, now: Timestamp, lane: LaneId, effect: Effect, wanted: bool) {
+        let now = self.pass(now);
+        if let Some(lane) = self.lanes.get_mut(lane.0) {
+            lane.intervene(now, effect, wanted);
+            self.quiet_until = now;
+            self.pass(now);
+        }
+    }
+
+    /// The service as it turned out to be: with the trouble that nobody planned.
+    #[must_use]
+    pub fn config(&self) -> ServiceConfig {
+        let lanes = self.lanes.iter().map(|lane| lane.config.clone()).collect();
+        ServiceConfig { lanes, day_phase_us: self.day_phase_us }
+    }
+
+    /// The lanes at work.
+    pub(crate) fn lanes(&self) -> &[Lane] {
+        &self.lanes
     }
 
     /// The same, but for the state of the second that is still open.

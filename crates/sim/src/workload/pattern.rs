@@ -108,8 +108,26 @@ impl Pattern {
         })
     }
 
+    /// The same at so many thousandths of its rate; as it is where calls do not come at a rate.
+    pub(crate) fn at_load(&self, permille: u32) -> Self {
+        let at = |rate: u64| mul_div(rate, u64::from(permille), u64::from(WHOLE_PERMILLE));
+        let mut pattern = self.clone();
+        match &mut pattern {
+            Self::Poisson { per_1000_s } => *per_1000_s = at(*per_1000_s),
+            Self::OnOff { on_per_1000_s, off_per_1000_s, .. } => {
+                (*on_per_1000_s, *off_per_1000_s) = (at(*on_per_1000_s), at(*off_per_1000_s));
+            }
+            Self::Spike { per_1000_s, spike_per_1000_s, .. } => {
+                (*per_1000_s, *spike_per_1000_s) = (at(*per_1000_s), at(*spike_per_1000_s));
+            }
+            Self::Diurnal { mean_per_1000_s, .. } => *mean_per_1000_s = at(*mean_per_1000_s),
+            Self::ClosedLoop { .. } | Self::Recorded { .. } => {}
+        }
+        pattern
+    }
+
     /// The next call after `at` and before `end`, in microseconds; `None` if there is none.
-    pub(super) fn next(&self, at: u64, end: u64, draw: u64) -> Option<u64> {
+    pub(crate) fn next(&self, at: u64, end: u64, draw: u64) -> Option<u64> {
         let mut gap = Gap::new(draw);
         let mut at = at;
         while at < end {
