@@ -149,10 +149,8 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Timestamp) {
-        if now > self.at {
-            self.missing = self.missing_at(now);
-            self.at = now;
-        }
+        self.missing = self.missing_at(now);
+        self.at = self.at.max(now);
     }
 }
 

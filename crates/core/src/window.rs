@@ -105,19 +105,13 @@ impl Window {
     }
 
     fn push(&mut self, expiry: u64, amount: u64) {
-        if self.past.len() == self.past.capacity() {
-            self.grow();
+        let count = self.past.len();
+        if count == self.past.capacity() {
+            // Twice the room, but no more than there are slots.
+            let most = usize::try_from(self.span.div_ceil(self.slot).saturating_add(2)).unwrap_or(usize::MAX);
+            self.past.reserve_exact(count.max(4).min(most.saturating_sub(count)).max(1));
         }
         self.past.push_back((expiry, amount));
-    }
-
-    /// Makes twice the room, but no more than there are slots.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self) {
-        let count = self.past.len();
-        let most = usize::try_from(self.span.div_ceil(self.slot).saturating_add(2)).unwrap_or(usize::MAX);
-        self.past.reserve_exact(count.max(4).min(most.saturating_sub(count)).max(1));
     }
 
     /// What counts at `now`.
@@ -231,8 +225,7 @@ impl Window {
                 self.push(self.ends.saturating_add(self.span), self.here);
                 self.here = 0;
             }
-            let next = self.ends.saturating_add(self.slot);
-            self.ends = if now.as_micros() < next { next } else { end_of_slot(now, self.slot) };
+            self.ends = end_of_slot(now, self.slot);
         }
         while let Some((expiry, amount)) = self.past.front()
             && *expiry <= now.as_micros()

@@ -33,16 +33,10 @@ impl Allowance {
         now < self.until && self.left.requests > 0 && tokens <= self.left.tokens
     }
 
-    /// Counts off one request, if it covers it.
-    pub(super) fn take(&mut self, now: Timestamp, tokens: u64) -> bool {
-        if now < self.until
-            && let Some(requests) = self.left.requests.checked_sub(1)
-            && let Some(tokens) = self.left.tokens.checked_sub(tokens)
-        {
-            self.left = Amounts { requests, tokens };
-            return true;
-        }
-        false
+    /// Counts off one request that it covers.
+    pub(super) const fn take(&mut self, tokens: u64) {
+        self.left.requests -= 1;
+        self.left.tokens -= tokens;
     }
 
     /// Counts off tokens alone, if it covers them.

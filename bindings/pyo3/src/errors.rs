@@ -1,0 +1,45 @@
+//! Errors of Rust as the exceptions of `sluicegate._errors`.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use sluicegate::{Fault, InputError, SnapshotError};
+
+const MODULE: &str = "sluicegate._errors";
+
+/// An exception of the package, made from `arguments`. Should the package be broken, the error that says so.
+fn raise<'py, A>(py: Python<'py>, class: &PyOnceLock<Py<PyType>>, name: &str, arguments: A) -> PyErr
+where
+    A: pyo3::call::PyCallArgs<'py>,
+{
+    match class.import(py, MODULE, name).and_then(|class| class.call1(arguments)) {
+        Ok(error) => PyErr::from_value(error),
+        Err(error) => error,
+    }
+}
+
+/// `PolicyError` with every fault.
+pub(crate) fn policy(py: Python<'_>, faults: &[Fault]) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let faults: Vec<_> = faults.iter().map(|fault| (fault.code, &fault.pointer, &fault.message)).collect();
+    raise(py, &CLASS, "PolicyError", (faults,))
+}
+
+/// `InputError`: misuse that the engine names.
+#[expect(dead_code, reason = "the engine comes next")]
+pub(crate) fn input(py: Python<'_>, error: InputError) -> PyErr {
+    wrong(py, error.code(), &error.to_string())
+}
+
+/// `InputError`: misuse with a code of the binding's own.
+pub(crate) fn wrong(py: Python<'_>, code: &str, message: &str) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    raise(py, &CLASS, "InputError", (message, code))
+}
+
+/// `SnapshotError`.
+#[expect(dead_code, reason = "the engine comes next")]
+pub(crate) fn snapshot(py: Python<'_>, error: &SnapshotError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    raise(py, &CLASS, "SnapshotError", (error.to_string(), error.code()))
+}
