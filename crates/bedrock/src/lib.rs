@@ -14,6 +14,7 @@
 //! | what does an event of a stream mean? | [`StreamNote`], [`StreamSoFar`], [`FrameReader`] |
 //! | all of this for one call after the other, under a policy | [`Appraiser`] |
 //! | when does the service want to be asked again? | [`retry_after`] |
+//! | which tenant or label is meant by a name? | [`tenant_named`], [`label_named`] |
 //!
 //! Nothing here reads a clock, draws a random number or does I/O, and all arithmetic is on integers. Everything that
 //! AWS changes from time to time is in one versioned data file, `data/bedrock.json`, with its sources, and a policy can
@@ -66,6 +67,7 @@ mod frames;
 mod geography;
 mod http_error;
 mod model;
+mod names;
 mod overrides;
 mod pattern;
 mod ratio;
@@ -84,6 +86,7 @@ pub use cost::Usage;
 pub use frames::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES};
 pub use http_error::HttpError;
 pub use model::{BedrockModel, ModelForm, QuotaScope, region_of_arn};
+pub use names::{label_named, tenant_named};
 pub use overrides::{MAX_OVERRIDES, OVERRIDES_POINTER, overrides_schema};
 pub use ratio::{MAX_BYTES_PER_1000_TOKENS, MAX_LEARNT_MODELS, MIN_BYTES_PER_1000_TOKENS, Ratios};
 pub use request::{Operation, estimate_request};
