@@ -76,6 +76,10 @@ pub const REFUSAL_STRAIN: u32 = 100;
 pub const STRAIN_LIMIT: u32 = 150;
 /// The share of attempts, in thousandths, that end within the time allowed for them.
 pub const SERVICE_TIME_PERMILLE: u32 = 990;
+/// The share of a call's time, in thousandths, that a few slow answers may take of what is left for waiting.
+pub const SERVICE_TIME_SHARE_PERMILLE: u64 = 750;
+/// The share of attempts, in thousandths, that must end within the time allowed for them even so.
+pub const SERVICE_TIME_LEAST_PERMILLE: u32 = 900;
 /// Service times remembered for each endpoint; then all counts are halved.
 pub const SERVICE_TIME_MEMORY: u32 = 1_024;
 /// The caps on answers, in tokens, up to which service times are told apart.

@@ -6,8 +6,11 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::defaults::{SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_SIZES};
+use crate::defaults::{
+    SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_LEAST_PERMILLE, SERVICE_TIME_SHARE_PERMILLE, SERVICE_TIME_SIZES,
+};
 use crate::service_time::{SavedServiceTime, ServiceTime};
+use crate::time::micros;
 
 /// One for each of [`SERVICE_TIME_SIZES`], one for what is larger, one for what is unknown.
 const CLASSES: usize = SERVICE_TIME_SIZES.len() + 2;
@@ -59,6 +62,12 @@ fn class(max_tokens: Option<u32>) -> usize {
     SERVICE_TIME_SIZES.iter().position(|size| max_tokens <= *size).unwrap_or(SERVICE_TIME_SIZES.len())
 }
 
+fn bounded(times: &ServiceTime, within: Duration) -> Duration {
+    let share = Duration::from_micros(micros(within).saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000);
+    let usual = times.allowance();
+    if usual <= share { usual } else { times.quantile(SERVICE_TIME_LEAST_PERMILLE).max(share).min(usual) }
+}
+
 impl ServiceTimes {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
@@ -91,6 +100,30 @@ impl ServiceTimes {
         self.times(max_tokens).allowance()
     }
 
+    /// What must be allowed for in a call for such an answer that has `within` from its submission to its deadline.
+    ///
+    /// Where nearly every attempt takes more than [`SERVICE_TIME_SHARE_PERMILLE`] of that, a few slow answers would leave
+    /// calls no time to wait for their turn, and at last none to be answered in. So no more than this share is allowed
+    /// for then, as long as [`SERVICE_TIME_LEAST_PERMILLE`] of the attempts end within it.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sluicegate::ServiceTimes;
+    ///
+    /// let mut times = ServiceTimes::new();
+    /// for answer in 0..100 {
+    ///     times.observe(Duration::from_secs(if answer % 20 == 0 { 19 } else { 4 }), None);
+    /// }
+    /// let allowance = |seconds| times.allowance_within(Duration::from_secs(seconds), None);
+    /// assert!(allowance(60) >= Duration::from_secs(19));
+    /// assert_eq!(allowance(20), Duration::from_secs(15), "one in twenty will be late");
+    /// assert!((4_000..4_600).contains(&allowance(5).as_millis()));
+    /// ```
+    #[must_use]
+    pub fn allowance_within(&self, within: Duration, max_tokens: Option<u32>) -> Duration {
+        bounded(self.times(max_tokens), within)
+    }
+
     /// A bound that at least `permille` thousandths of the recent service times of such answers do not exceed, at most an
     /// eighth above the least such bound; zero before the first.
     #[must_use]
@@ -107,10 +140,10 @@ impl ServiceTimes {
         }
     }
 
-    /// What must be allowed for by the distributions in use, each once.
-    pub fn allowances(&self) -> impl Iterator<Item = Duration> {
+    /// What must be allowed for in a call that has `within`, by the distributions in use, each once.
+    pub fn allowances(&self, within: Duration) -> impl Iterator<Item = Duration> {
         let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
-        core::iter::once(self.all.allowance()).chain(used.map(|times| times.allowance()))
+        core::iter::once(&self.all).chain(used.map(|times| &**times)).map(move |times| bounded(times, within))
     }
 
     /// What is worth remembering.

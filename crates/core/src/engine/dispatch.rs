@@ -156,7 +156,8 @@ impl Engine {
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         let deadline = call.deadline?;
         let state = &self.endpoints[usize::from(endpoint.0)];
-        let latest = deadline.saturating_sub(state.service_times.allowance(call.max_tokens));
+        let within = deadline.saturating_since(submitted);
+        let latest = deadline.saturating_sub(state.service_times.allowance_within(within, call.max_tokens));
         Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
     }
 
@@ -265,7 +266,9 @@ impl Engine {
         for index in 0.. {
             let Some(endpoint) = self.idle.get(index).copied() else { break };
             let Some(slot) = self.in_time_at(now, endpoint, model) else { continue };
-            let Call { id, tokens, deadline, max_tokens, .. } = self.calls.states[slot].call();
+            let state = &self.calls.states[slot];
+            let (call, submitted) = (state.call(), state.submitted);
+            let Call { id, tokens, .. } = call;
             match self.start(now, endpoint, tokens) {
                 Start::Now => {
                     self.send(now, id, endpoint);
@@ -274,32 +277,40 @@ impl Engine {
                 Start::At(at, _) => next = sooner(next, at),
                 Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
             }
-            if let Some(deadline) = deadline {
-                let allowance = self.endpoints[usize::from(endpoint.0)].service_times.allowance(max_tokens);
-                next = sooner(next, deadline.saturating_sub(allowance).saturating_add(Duration::from_micros(1)));
+            if let Some(latest) = self.latest_start_at(endpoint, &call, submitted) {
+                next = sooner(next, latest.saturating_add(Duration::from_micros(1)));
             }
         }
         Err(next)
     }
 
-    /// The most urgent waiting call that `endpoint` answers in time. Where service times are told apart, some that are more
-    /// urgent and take too long may hide it.
+    /// The most urgent waiting call that `endpoint` answers in time. Where service times are told apart, or calls have more
+    /// time or less than the head had, some that are more urgent and take too long may hide it.
     fn in_time_at(&self, now: Timestamp, endpoint: EndpointId, model: ModelId) -> Option<u32> {
         let times = &self.endpoints[usize::from(endpoint.0)].service_times;
         let queue = &self.model(model).queue;
-        let found = times.allowances().filter_map(|allowance| {
+        let head = &self.calls.states[queue.head()?];
+        let within = head.deadline()?.saturating_since(head.submitted);
+        let found = times.allowances(within).filter_map(|allowance| {
             let mut due = now.saturating_add(allowance);
             for _ in 0..PASSING_LOOKED_AT {
                 let slot = queue.due_from(&self.calls.states, due)?;
-                let Call { deadline, max_tokens, .. } = self.calls.states[slot].call();
-                if deadline? >= now.saturating_add(times.allowance(max_tokens)) {
+                let state = &self.calls.states[slot];
+                let (call, deadline) = (state.call(), state.deadline()?);
+                if self.latest_start_at(endpoint, &call, state.submitted).is_some_and(|latest| now <= latest) {
                     return Some((deadline, slot));
                 }
-                due = deadline?.saturating_add(Duration::from_micros(1));
+                due = deadline.saturating_add(Duration::from_micros(1));
             }
             None
         });
-        found.min().map(|(_, slot)| slot)
+        // An endpoint that is too slow for all who wait would stay so for ever, if nobody tried it.
+        let newest = || queue.due_last(&self.calls.states).filter(|slot| self.calls.states[*slot].submitted == now);
+        match found.min() {
+            Some((_, slot)) => Some(slot),
+            None if self.endpoints[usize::from(endpoint.0)].concurrency.in_flight() == 0 => newest(),
+            None => None,
+        }
     }
 
     /// The first waiting call among the models whose head is not known to be stuck.

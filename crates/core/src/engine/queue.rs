@@ -131,6 +131,11 @@ impl Queue {
         self.by_deadline.at_or_after(calls, &(due, CallId(0)))
     }
 
+    /// The least urgent call of those that have a deadline.
+    pub(super) fn due_last(&self, calls: &Store<CallState>) -> Option<u32> {
+        self.by_deadline.last(calls)
+    }
+
     pub(super) fn insert(&mut self, calls: &mut Store<CallState>, call: u32, weight: u32) {
         let CallState { tenant, tokens, .. } = calls[call];
         let floor = self.floor();

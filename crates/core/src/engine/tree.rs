@@ -70,6 +70,16 @@ impl<O> Tree<O> {
         (self.first != NONE).then_some(self.first)
     }
 
+    /// The node with the greatest key.
+    pub(super) fn last<T: Node<O>>(&self, nodes: &Store<T>) -> Option<u32> {
+        let (mut found, mut at) = (None, self.root);
+        while at != NONE {
+            found = Some(at);
+            at = child(nodes, at, RIGHT);
+        }
+        found
+    }
+
     /// Puts a node in that is in no tree of this order.
     pub(super) fn insert<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) {
         let key = nodes[node].key();
@@ -256,6 +266,7 @@ mod tests {
                     Some(_) => {}
                 }
                 prop_assert_eq!(tree.first(), model.values().next().copied());
+                prop_assert_eq!(tree.last(&nodes), model.values().next_back().copied());
                 prop_assert_eq!(tree.is_empty(), model.is_empty());
                 prop_assert_eq!(tree.at_or_after(&nodes, &key), model.range(key..).next().map(|(_, node)| *node));
                 prop_assert_eq!(tree.count_below(&nodes, &key), model.range(..key).count());

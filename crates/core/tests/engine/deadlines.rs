@@ -213,3 +213,56 @@ fn a_short_answer_may_pass_a_long_one_at_an_endpoint_that_is_too_slow_for_that()
     desk.does(Input::Submit(call(1_001, 10).deadline(later).max_tokens(100)));
     assert_eq!(desk.attempts(1_001).iter().map(|sent| sent.endpoint).collect::<Vec<_>>(), [east]);
 }
+
+#[test]
+fn a_few_slow_answers_leave_calls_time_to_wait() {
+    let mut desk = Desk::new(&single(&json!({"concurrency": 1})));
+    for id in 0..100 {
+        desk.exchange(id, 10, seconds(if id % 20 == 0 { 19 } else { 4 }), Outcome::success(10));
+    }
+    desk.submit(200, 10);
+    for (id, limit) in [(201, 20), (202, 60), (203, 5)] {
+        desk.submit_within(id, 10, seconds(limit));
+        assert_eq!(desk.end_of(id), None);
+    }
+    let started = desk.now;
+    let mut waited = |id| {
+        while desk.end_of(id).is_none() {
+            desk.wake_for(WakeReason::Deadline);
+        }
+        desk.now.saturating_since(started).as_millis()
+    };
+    assert!((500..1_000).contains(&waited(203)), "nine of ten are answered within 4.5 s");
+    assert_eq!(waited(201), 5_000, "a quarter of its time");
+    assert!((38_000..41_000).contains(&waited(202)), "it has time enough for the slow ones");
+}
+
+#[test]
+fn an_endpoint_that_was_too_slow_is_tried_again_while_calls_wait_for_others() {
+    let mut desk = Desk::new(&pair(&json!({}), &json!({"requests_per_minute": 60, "burst_permille": 1})));
+    let east = desk.endpoint("east");
+    for id in 0..60 {
+        desk.exchange_when_possible(id);
+        let sent = desk.last_sent();
+        desk.pass(seconds(if sent.endpoint == east { 30 } else { 1 }));
+        desk.report(sent.attempt, Outcome::success(10));
+    }
+    // Somebody always waits for west, which takes one call a second; now east is quick again.
+    let mut id = 100;
+    let until = desk.now.saturating_add(seconds(240));
+    let mut by_east = 0;
+    while desk.now < until {
+        for _ in 0..2 {
+            desk.submit_within(id, 10, seconds(10));
+            id += 1;
+        }
+        desk.wake_until(desk.now.saturating_add(seconds(1)));
+        for sent in desk.sent.clone() {
+            if sent.call >= 100 && sent.at < desk.now && desk.end_of(sent.call).is_none() {
+                desk.report(sent.attempt, Outcome::success(10));
+                by_east += u64::from(sent.endpoint == east);
+            }
+        }
+    }
+    assert!(by_east > 100, "{by_east} of {id}");
+}
