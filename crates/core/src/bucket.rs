@@ -149,8 +149,10 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Timestamp) {
-        self.missing = self.missing_at(now);
-        self.at = self.at.max(now);
+        if now > self.at {
+            self.missing = self.missing_at(now);
+            self.at = now;
+        }
     }
 }
 

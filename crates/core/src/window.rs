@@ -6,13 +6,16 @@ use core::time::Duration;
 
 use crate::time::{Timestamp, micros};
 
+/// There is room for so many more slots than the span holds, so that those that no longer count go several at a time.
+const SPARE: u64 = 32;
+
 /// A sliding sum over slots of equal width.
 ///
 /// Something taken at `t` counts until the end of its slot lies `span` in the past, so the sum over any stretch of
 /// length `span`, wherever it begins, never exceeds what [`Window::sum`] allowed at its busiest moment. It costs at
 /// most one slot's width of the quota per span.
 ///
-/// Memory: 16 bytes for each slot in which something was taken, at most `span / slot + 2` of them.
+/// Memory: 16 bytes for each slot in which something was taken, at most `span / slot + 32` of them.
 #[derive(Clone, Debug)]
 pub struct Window {
     slot: u64,
@@ -105,13 +108,19 @@ impl Window {
     }
 
     fn push(&mut self, expiry: u64, amount: u64) {
-        let count = self.past.len();
-        if count == self.past.capacity() {
-            // Twice the room, but no more than there are slots.
-            let most = usize::try_from(self.span.div_ceil(self.slot).saturating_add(2)).unwrap_or(usize::MAX);
-            self.past.reserve_exact(count.max(4).min(most.saturating_sub(count)).max(1));
+        if self.past.len() == self.past.capacity() {
+            self.grow();
         }
         self.past.push_back((expiry, amount));
+    }
+
+    /// Twice the room, up to what is ever needed.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        let count = self.past.len();
+        let most = usize::try_from((self.span / self.slot).saturating_add(SPARE)).unwrap_or(usize::MAX);
+        self.past.reserve_exact(count.max(4).min(most.saturating_sub(count)).max(1));
     }
 
     /// What counts at `now`.
@@ -220,21 +229,39 @@ impl Window {
     #[cold]
     #[inline(never)]
     fn move_on(&mut self, now: Timestamp) {
+        self.enter_slot(now);
+        self.drop_past(now);
+        let first = self.past.front().map_or(u64::MAX, |(expiry, _)| *expiry);
+        self.still_until = first.min(self.ends);
+    }
+
+    /// Begins the slot of `now` and returns when it ends. What no longer counts may be left to the next look.
+    #[inline(always)]
+    pub(crate) fn enter_slot(&mut self, now: Timestamp) -> Timestamp {
         if now.as_micros() >= self.ends {
             if self.here > 0 {
+                if self.past.len() == self.past.capacity() {
+                    self.drop_past(now);
+                }
                 self.push(self.ends.saturating_add(self.span), self.here);
                 self.here = 0;
             }
-            self.ends = end_of_slot(now, self.slot);
+            let next = self.ends.saturating_add(self.slot);
+            self.ends = if now.as_micros() < next { next } else { end_of_slot(now, self.slot) };
         }
+        Timestamp::from_micros(self.ends)
+    }
+
+    /// Drops what no longer counts.
+    #[cold]
+    #[inline(never)]
+    fn drop_past(&mut self, now: Timestamp) {
         while let Some((expiry, amount)) = self.past.front()
             && *expiry <= now.as_micros()
         {
             self.sum -= u128::from(*amount);
             self.past.pop_front();
         }
-        let first = self.past.front().map_or(u64::MAX, |(expiry, _)| *expiry);
-        self.still_until = first.min(self.ends);
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::time::Timestamp;
 
-/// A share of both minute quotas that is known to be there until a time, and what went out of it so far.
+/// A share of both minute quotas that is known to be there, and what went out of it so far.
 ///
-/// One look at buckets and windows tells how much may be taken until something begins or stops counting: buckets only
-/// fill and windows only empty by themselves, so what fits now fits later too. Attempts are counted off here, and
-/// [`Allowance::post`] says what the quotas must then be charged with. What went out is charged at the end of that time
-/// or at the next look, whichever is first, which is never too late and leaves less in a full bucket rather than more.
+/// One look at buckets and windows tells how much may be taken: buckets only fill and windows only empty by themselves, so
+/// what fits now fits later too. Attempts are counted off here until something begins or stops counting; then, or at the
+/// next look, the quotas are charged with what went out, and what is left goes on. That is never too late, and leaves less
+/// in a full bucket rather than more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowance {
     /// What went out before is not given back to it. The end of time where it is withheld.
@@ -33,10 +33,34 @@ impl Allowance {
         now < self.until && self.left.requests > 0 && tokens <= self.left.tokens
     }
 
-    /// Counts off one request that it covers.
-    pub(super) const fn take(&mut self, tokens: u64) {
-        self.left.requests -= 1;
-        self.left.tokens -= tokens;
+    /// Whether its time is over but something is left.
+    pub(super) fn may_go_on(&self, now: Timestamp) -> bool {
+        self.left.requests > 0 && now >= self.until && self.until > Timestamp::ZERO
+    }
+
+    /// Where its time is over: what the quotas must be charged with, and when. What is left may go on.
+    pub(super) const fn end_slot(&mut self) -> (Timestamp, Amounts) {
+        let out = self.out();
+        self.given = self.left;
+        (self.until, out)
+    }
+
+    /// What is left may go out until another time.
+    pub(super) const fn go_on(&mut self, from: Timestamp, until: Timestamp) {
+        self.from = from;
+        self.until = until;
+    }
+
+    /// Counts off one request, if it covers it.
+    pub(super) fn take(&mut self, now: Timestamp, tokens: u64) -> bool {
+        if now < self.until
+            && let Some(requests) = self.left.requests.checked_sub(1)
+            && let Some(tokens) = self.left.tokens.checked_sub(tokens)
+        {
+            self.left = Amounts { requests, tokens };
+            return true;
+        }
+        false
     }
 
     /// Counts off tokens alone, if it covers them.

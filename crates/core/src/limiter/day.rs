@@ -79,6 +79,10 @@ impl DayQuota {
         self.limited.as_ref().map_or(Timestamp::MAX, |(_, window)| window.still_until())
     }
 
+    pub(super) fn enter_slot(&mut self, now: Timestamp) -> Timestamp {
+        self.limited.as_mut().map_or(Timestamp::MAX, |(_, window)| window.enter_slot(now))
+    }
+
     pub(super) fn take(&mut self, now: Timestamp, tokens: u64) {
         if let Some((_, window)) = &mut self.limited {
             window.add(now, tokens);

@@ -4,6 +4,7 @@ mod allowance;
 mod day;
 mod minute;
 mod phase;
+mod refusal;
 mod saved;
 mod service_minute;
 
@@ -18,6 +19,7 @@ use allowance::{Allowance, Amounts};
 use day::DayQuota;
 use minute::MinuteQuota;
 pub use phase::MinutePhase;
+use refusal::Refusal;
 pub use saved::SavedLimiter;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
@@ -116,8 +118,9 @@ impl Permit {
 /// # What an attempt costs
 ///
 /// While a pool is far from its limits most questions are answered without looking at buckets and windows: one look
-/// tells how much may go out until the tenth of a second ends. A full bucket may then count as filled up to a tenth of a
-/// second later than it was; nothing is ever admitted that a look would not have admitted.
+/// tells how much may go out, and each tenth of a second ends with charging what did. A full bucket may then count as
+/// filled up to a tenth of a second later than it was; nothing is ever admitted that a look would not have admitted. A
+/// question that was refused is answered at once when it is asked again before its time, if nothing else happened.
 ///
 /// ```
 /// use sluicegate::{Admission, Limiter, LimiterConfig, Quota, Spent, Timestamp};
@@ -138,6 +141,8 @@ impl Permit {
 pub struct Limiter {
     /// What may go out before the quotas are looked at again.
     allowance: Allowance,
+    /// The last answer that was no, while it holds.
+    refusal: Refusal,
     in_flight: u64,
     /// The largest number where there is no limit.
     concurrency: u64,
@@ -152,6 +157,7 @@ impl Limiter {
     pub fn new(config: LimiterConfig, now: Timestamp) -> Self {
         Self {
             allowance: Allowance::default(),
+            refusal: Refusal::default(),
             in_flight: 0,
             concurrency: config.concurrency.unwrap_or(u64::MAX),
             requests: MinuteQuota::new(config.requests_per_minute, &config, now),
@@ -163,6 +169,7 @@ impl Limiter {
     /// Other limits from `now` on. What was taken and what was learned stay, but that the tokens of a day are counted only
     /// while they are limited.
     pub fn reconfigure(&mut self, now: Timestamp, config: LimiterConfig) {
+        self.refusal.end();
         self.charge(now);
         self.requests.reconfigure(now, config.requests_per_minute, &config);
         self.tokens.reconfigure(now, config.tokens_per_minute, &config);
@@ -173,7 +180,21 @@ impl Limiter {
     /// Asks for one request of `tokens` tokens and reserves it if it is granted.
     #[inline]
     pub fn acquire(&mut self, now: Timestamp, tokens: u64) -> Admission {
-        match self.check(now, tokens) {
+        if self.in_flight < self.concurrency {
+            if self.allowance.take(now, tokens) {
+                self.in_flight += 1;
+                return Admission::Granted(Permit { at: now, tokens });
+            }
+            if let Some((at, quota)) = self.refusal.answers(now, tokens) {
+                return Admission::NotBefore(at, quota);
+            }
+        }
+        self.acquire_after_a_look(now, tokens)
+    }
+
+    #[inline(never)]
+    fn acquire_after_a_look(&mut self, now: Timestamp, tokens: u64) -> Admission {
+        match self.look(now, tokens) {
             Ok(()) => Admission::Granted(self.reserve(now, tokens)),
             Err(admission) => admission,
         }
@@ -185,15 +206,29 @@ impl Limiter {
     /// Any answer but [`Admission::Granted`].
     #[inline]
     pub fn check(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
-        if self.allowance.covers(now, tokens) && self.in_flight < self.concurrency {
-            return Ok(());
+        if self.in_flight < self.concurrency {
+            if self.allowance.covers(now, tokens) {
+                return Ok(());
+            }
+            if let Some((at, quota)) = self.refusal.answers(now, tokens) {
+                return Err(Admission::NotBefore(at, quota));
+            }
         }
         self.look(now, tokens)
     }
 
+    /// The answer where neither the allowance nor the last refusal has one.
+    #[inline]
+    fn look(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
+        if self.in_flight < self.concurrency && self.go_on(now) && self.allowance.covers(now, tokens) {
+            return Ok(());
+        }
+        self.look_closely(now, tokens)
+    }
+
     /// The answer from the quotas themselves; where it is yes, also how much more may go out without asking them.
     #[inline(never)]
-    fn look(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
+    fn look_closely(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
         if self.in_flight < self.concurrency {
             self.charge(now);
             if let Some(given) = self.room(now)
@@ -201,10 +236,28 @@ impl Limiter {
             {
                 let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
                 self.allowance = Allowance::new(now.max(self.day.counts_from()), until, given);
+                self.refusal.end();
                 return Ok(());
             }
         }
         self.earliest(now, tokens)
+    }
+
+    /// Where the time of the allowance is over and something is left of it, what went out is charged and the rest goes on
+    /// for another slot. False where nothing goes on.
+    #[inline(never)]
+    fn go_on(&mut self, now: Timestamp) -> bool {
+        if !self.allowance.may_go_on(now) || now >= self.steady_until() {
+            return false;
+        }
+        let (at, out) = self.allowance.end_slot();
+        self.requests.charge(at, out.requests);
+        self.tokens.charge(at, out.tokens);
+        self.day.charge(out.tokens);
+        let until =
+            self.requests.window.enter_slot(now).min(self.tokens.window.enter_slot(now)).min(self.day.enter_slot(now));
+        self.allowance.go_on(now.max(self.day.counts_from()), until);
+        true
     }
 
     /// What there is room for, at least one request.
@@ -231,16 +284,18 @@ impl Limiter {
                 (at, quota) = (other, of);
             }
         }
-        if at > now { Err(Admission::NotBefore(at, quota)) } else { Ok(()) }
+        if at <= now {
+            return Ok(());
+        }
+        self.refusal = Refusal::new(now, tokens, (at, quota), self.steady_until());
+        Err(Admission::NotBefore(at, quota))
     }
 
     /// Takes one request of `tokens` tokens without asking.
     #[inline]
     pub fn reserve(&mut self, now: Timestamp, tokens: u64) -> Permit {
         self.in_flight += 1;
-        if self.allowance.covers(now, tokens) {
-            self.allowance.take(tokens);
-        } else {
+        if !self.allowance.take(now, tokens) {
             self.take(now, 1, tokens);
             self.day.sent(now);
         }
@@ -270,6 +325,7 @@ impl Limiter {
 
     #[inline(never)]
     fn take(&mut self, now: Timestamp, requests: u64, tokens: u64) {
+        self.refusal.end();
         self.charge(now);
         self.requests.take(now, requests);
         self.tokens.take(now, tokens);
@@ -278,6 +334,7 @@ impl Limiter {
 
     #[inline(never)]
     fn give_back(&mut self, now: Timestamp, at: Timestamp, back: Amounts) {
+        self.refusal.end();
         self.post(now);
         if back.requests > 0 {
             self.requests.give_back(now, at, back.requests);
@@ -308,6 +365,7 @@ impl Limiter {
     ///
     /// Returns the quota whose [`Limiter::phase`] was learned or lost by that, which is seldom.
     pub fn accepted(&mut self, at: Timestamp) -> Option<Quota> {
+        self.refusal.end();
         let requests = self.requests.accepted(at);
         let tokens = self.tokens.accepted(at);
         self.day.accepted(at);
@@ -316,6 +374,7 @@ impl Limiter {
 
     /// The service itself said when to come back: nothing is admitted until then.
     pub fn pause(&mut self, until: Timestamp) {
+        self.refusal.end();
         self.allowance.withhold();
         self.requests.pause(until);
     }
@@ -325,6 +384,7 @@ impl Limiter {
     ///
     /// A refusal that names no quota is held against whichever of the two minute quotas is nearer to its limit.
     pub fn refused(&mut self, now: Timestamp, at: Timestamp, tokens: u64, quota: Quota) -> Option<(Quota, u64)> {
+        self.refusal.end();
         self.charge(now);
         match quota {
             Quota::Requests => self.requests.refused(now, at, 1, 1).map(|limit| (quota, limit)),
