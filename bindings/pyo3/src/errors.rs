@@ -26,7 +26,6 @@ pub(crate) fn policy(py: Python<'_>, faults: &[Fault]) -> PyErr {
 }
 
 /// `InputError`: misuse that the engine names.
-#[expect(dead_code, reason = "the engine comes next")]
 pub(crate) fn input(py: Python<'_>, error: InputError) -> PyErr {
     wrong(py, error.code(), &error.to_string())
 }
@@ -38,7 +37,6 @@ pub(crate) fn wrong(py: Python<'_>, code: &str, message: &str) -> PyErr {
 }
 
 /// `SnapshotError`.
-#[expect(dead_code, reason = "the engine comes next")]
 pub(crate) fn snapshot(py: Python<'_>, error: &SnapshotError) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raise(py, &CLASS, "SnapshotError", (error.to_string(), error.code()))

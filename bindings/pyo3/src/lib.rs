@@ -3,10 +3,16 @@
 //! Type mapping and nothing else. What waits, reads a clock or knows an SDK is in the Python package around it; what decides
 //! is in the crates below.
 
+mod engine;
 mod errors;
+mod event;
+mod explain;
+mod input;
 mod numbers;
 mod outcome;
+mod pieces;
 mod policy;
+mod rng;
 mod values;
 mod words;
 
@@ -15,7 +21,21 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _sluicegate {
     #[pymodule_export]
+    use crate::engine::{PyEngine, PySnapshot};
+    #[pymodule_export]
+    use crate::event::PyEvent;
+    #[pymodule_export]
+    use crate::explain::{PyEndpointView, PyExplanation, PyPhase, PyStanding, PyTrial};
+    #[pymodule_export]
+    use crate::input::{PyDecision, PyInput, PyWakeup};
+    #[pymodule_export]
     use crate::outcome::{PyEndReason, PyOutcome};
     #[pymodule_export]
+    use crate::pieces::{
+        PyAdmission, PyBackoff, PyBreaker, PyLimiter, PyPermit, PyRetryBudget, PyVerdict, PyWithdrawal,
+    };
+    #[pymodule_export]
     use crate::policy::{PyEndpoint, PyPolicy, policy_schema};
+    #[pymodule_export]
+    use crate::rng::PyRng;
 }

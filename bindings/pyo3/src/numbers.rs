@@ -10,7 +10,7 @@ use crate::errors;
 
 /// A whole number that fits `T`. One that does not is an `InputError` of code `out_of_range`, anything but a whole number a
 /// `TypeError`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Whole<T>(pub(crate) T);
 
 /// A whole number with a largest value.
@@ -46,8 +46,17 @@ where
     }
 }
 
+impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Whole<T> {
+    type Target = T::Target;
+    type Output = T::Output;
+    type Error = T::Error;
+
+    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
+        self.0.into_pyobject(py)
+    }
+}
+
 /// A moment in microseconds since the caller's origin.
-#[expect(dead_code, reason = "the engine comes next")]
 pub(crate) const fn moment(micros: Whole<u64>) -> Timestamp {
     Timestamp::from_micros(micros.0)
 }

@@ -47,7 +47,6 @@ pub(crate) const fn class_name(class: OutcomeClass) -> &'static str {
 }
 
 /// The name of a quota.
-#[expect(dead_code, reason = "the engine comes next")]
 pub(crate) const fn quota_name(quota: Quota) -> &'static str {
     match quota {
         Quota::Requests => "requests",
@@ -61,13 +60,13 @@ pub(crate) const fn quota_name(quota: Quota) -> &'static str {
 ///
 /// `spent` is the number of quota tokens that the service took, or "unknown" (the reservation stands), "nothing" (the
 /// service saw the request and took no tokens) or "never_sent" (the attempt never left). Left out, it is what such an end
-/// normally costs. `retry_after` is the service's own word on when to come back, in microseconds from the report.
-#[pyclass(frozen, eq, hash, name = "Outcome", module = "sluicegate")]
+/// normally costs. `retry_after_us` is the service's own word on when to come back, in microseconds from the report.
+#[pyclass(frozen, eq, hash, from_py_object, name = "Outcome", module = "sluicegate")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PyOutcome(pub(crate) Outcome);
 
 #[derive(FromPyObject)]
-enum SpentArgument {
+pub(crate) enum SpentArgument {
     Word(String),
     Tokens(Whole<u64>),
 }
@@ -75,23 +74,21 @@ enum SpentArgument {
 #[pymethods]
 impl PyOutcome {
     #[new]
-    #[pyo3(signature = (class_, *, spent=None, retry_after=None, output_tokens=None, truncated=false))]
+    #[pyo3(signature = (class_, *, spent=None, retry_after_us=None, output_tokens=None, truncated=false))]
     fn new(
         py: Python<'_>,
         class_: &str,
         spent: Option<SpentArgument>,
-        retry_after: Option<Whole<u64>>,
+        retry_after_us: Option<Whole<u64>>,
         output_tokens: Option<Whole<u32>>,
         truncated: bool,
     ) -> PyResult<Self> {
-        let words = [("unknown", Spent::Unknown), ("nothing", Spent::Nothing), ("never_sent", Spent::NeverSent)];
         let class = named(py, "class of outcomes", class_, CLASSES)?;
         let spent = match spent {
-            Some(SpentArgument::Word(word)) => named(py, "word for what was spent", &word, &words)?,
-            Some(SpentArgument::Tokens(tokens)) => Spent::Tokens(tokens.0),
+            Some(spent) => spent.read(py)?,
             None => Outcome::of(class).spent,
         };
-        let retry_after = retry_after.map(duration);
+        let retry_after = retry_after_us.map(duration);
         let output_tokens = output_tokens.map(|tokens| tokens.0);
         Ok(Self(Outcome { class, spent, retry_after, output_tokens, truncated }))
     }
@@ -129,7 +126,7 @@ impl PyOutcome {
 
     /// The service's own word on when to come back, in microseconds from the report.
     #[getter]
-    fn retry_after(&self) -> Option<u64> {
+    fn retry_after_us(&self) -> Option<u64> {
         self.0.retry_after.map(micros)
     }
 
@@ -158,7 +155,7 @@ impl PyOutcome {
             }
         );
         if let Some(wait) = retry_after {
-            text.push_str(&format!(", retry_after={}", micros(wait)));
+            text.push_str(&format!(", retry_after_us={}", micros(wait)));
         }
         if let Some(tokens) = output_tokens {
             text.push_str(&format!(", output_tokens={tokens}"));
@@ -169,7 +166,7 @@ impl PyOutcome {
 }
 
 /// How a call ended: one of the classes within.
-#[pyclass(frozen, eq, hash, name = "EndReason", module = "sluicegate")]
+#[pyclass(frozen, eq, hash, from_py_object, name = "EndReason", module = "sluicegate")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum PyEndReason {
     /// An attempt succeeded.

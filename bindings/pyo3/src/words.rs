@@ -80,7 +80,5 @@ pub(crate) fn repr<T>(object: &Bound<'_, T>) -> PyResult<String> {
         let field: Bound<'_, PyString> = field.extract()?;
         parts.push(format!("{field}={}", object.as_any().getattr(&field)?.repr()?));
     }
-    // PyO3 names the class of a variant after the enum and itself.
-    let name = class.name()?.to_string().replacen('_', ".", 1);
-    Ok(format!("{name}({})", parts.join(", ")))
+    Ok(format!("{}({})", class.qualname()?, parts.join(", ")))
 }
