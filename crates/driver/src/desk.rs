@@ -6,8 +6,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sluicegate::{
-    AttemptId, CallId, Decision, EndReason, Engine, Event, Input, InputError, Outcome, OutcomeClass, Policy, Snapshot,
-    Timestamp,
+    AttemptId, CallId, Decision, Engine, Event, Input, InputError, Outcome, OutcomeClass, Policy, Snapshot, Timestamp,
 };
 
 use crate::request::{Attempt, Request, Turn};
@@ -308,11 +307,13 @@ impl Desk {
 
     /// How a call ends that the desk would not take, for gates that do not fail at submission.
     #[cfg(feature = "tokio")]
-    pub(crate) const fn refused(error: DeskError) -> EndReason {
+    pub(crate) const fn refused(error: DeskError) -> sluicegate::EndReason {
         match error {
-            DeskError::Closed => EndReason::Cancelled,
+            DeskError::Closed => sluicegate::EndReason::Cancelled,
             // Only a model of another policy gets here: the names are the desk's own.
-            DeskError::Input(_) => EndReason::Refused { why: sluicegate::Refusal::NoEndpoint, retry_at: None },
+            DeskError::Input(_) => {
+                sluicegate::EndReason::Refused { why: sluicegate::Refusal::NoEndpoint, retry_at: None }
+            }
         }
     }
 }
