@@ -125,7 +125,7 @@ pub const LABELS_KEPT: usize = 256;
 /// The largest share of a model's endpoints that breakers may keep shut at once, in per cent.
 pub const SHUT_AT_MOST_PERCENT: u64 = 100;
 /// How long a pool must go without a refusal for its credit to double: at first, and at most after refusals.
-pub const CREDIT_STRETCH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
+pub const CREDIT_STRETCH: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3_600));
 /// How long a lowered limit is left as it is before it is tried upwards: at first, and at most after further refusals.
 pub const LIMIT_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
 /// Answers shorter than this, in tokens, say nothing about the time per token: the first one takes most of it.

@@ -34,7 +34,7 @@ pub struct LimiterConfig {
     /// Attempts under way at once.
     pub concurrency: Option<u64>,
     /// The most that may be made up for after a quiet time, in thousandths of a minute's quota. It starts at 20 and doubles
-    /// with each minute that brings no refusal.
+    /// with each half minute that brings no refusal.
     pub burst_permille: u64,
     /// How much longer than a minute the window is that must hold the quota: what network delay and the service's
     /// clock may shift. Costs `margin / 60 s` of the quota.
