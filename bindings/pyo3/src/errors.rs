@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use sluicegate::{Fault, InputError, SnapshotError};
+use sluicegate_bedrock::UnknownModel;
+use sluicegate_driver::DeskError;
 
 const MODULE: &str = "sluicegate._errors";
 
@@ -40,4 +42,24 @@ pub(crate) fn wrong(py: Python<'_>, code: &str, message: &str) -> PyErr {
 pub(crate) fn snapshot(py: Python<'_>, error: &SnapshotError) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raise(py, &CLASS, "SnapshotError", (error.to_string(), error.code()))
+}
+
+/// `Closed`, or `InputError`.
+pub(crate) fn desk(py: Python<'_>, error: DeskError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match error {
+        DeskError::Input(error) => input(py, error),
+        _ => raise(py, &CLASS, "Closed", (error.to_string(),)),
+    }
+}
+
+/// `InputError` of code `unknown_model`, for one that was asked for by name.
+pub(crate) fn unknown_model(py: Python<'_>, name: &str) -> PyErr {
+    wrong(py, "unknown_model", &UnknownModel(name.to_owned()).to_string())
+}
+
+/// `Forked`.
+pub(crate) fn forked(py: Python<'_>) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    raise(py, &CLASS, "Forked", ())
 }

@@ -3,6 +3,9 @@
 //! Type mapping and nothing else. What waits, reads a clock or knows an SDK is in the Python package around it; what decides
 //! is in the crates below.
 
+mod appraiser;
+mod clock;
+mod desk;
 mod engine;
 mod errors;
 mod event;
@@ -13,6 +16,7 @@ mod outcome;
 mod pieces;
 mod policy;
 mod rng;
+mod room;
 mod values;
 mod words;
 
@@ -20,6 +24,10 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _sluicegate {
+    #[pymodule_export]
+    use crate::appraiser::{PyAppraiser, PyCallOptions, PyPlan, PyStreamWatch, failed, failed_http, lowered};
+    #[pymodule_export]
+    use crate::desk::{PyAbort, PyAttempt, PyDesk, PyTicket};
     #[pymodule_export]
     use crate::engine::{PyEngine, PySnapshot};
     #[pymodule_export]
@@ -38,4 +46,6 @@ mod _sluicegate {
     use crate::policy::{PyEndpoint, PyPolicy, policy_schema};
     #[pymodule_export]
     use crate::rng::PyRng;
+    #[pymodule_export]
+    use crate::room::forked;
 }

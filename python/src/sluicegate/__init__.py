@@ -9,14 +9,19 @@ from ._errors import (
     Expired,
     Failed,
     Fault,
+    Forked,
     InputError,
     PolicyError,
     Refused,
     SluicegateError,
     SnapshotError,
 )
+from ._failures import outcome_of
+from ._gate import Gate, HeldPermit, StackedRetryWarning
+from ._options import call
 from ._sluicegate import (
     Admission,
+    Attempt,
     Backoff,
     Breaker,
     Decision,
@@ -42,9 +47,11 @@ from ._sluicegate import (
     Withdrawal,
     policy_schema,
 )
+from ._wrap import wrap
 
 __all__ = [
     "Admission",
+    "Attempt",
     "Backoff",
     "Breaker",
     "CallEnded",
@@ -60,6 +67,9 @@ __all__ = [
     "Explanation",
     "Failed",
     "Fault",
+    "Forked",
+    "Gate",
+    "HeldPermit",
     "Input",
     "InputError",
     "Limiter",
@@ -74,10 +84,14 @@ __all__ = [
     "SluicegateError",
     "Snapshot",
     "SnapshotError",
+    "StackedRetryWarning",
     "Standing",
     "Trial",
     "Verdict",
     "Wakeup",
     "Withdrawal",
+    "call",
+    "outcome_of",
     "policy_schema",
+    "wrap",
 ]

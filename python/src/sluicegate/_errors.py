@@ -71,6 +71,18 @@ class Closed(SluicegateError):
         super().__init__(message, code)
 
 
+class Forked(SluicegateError):
+    """The gate was made in another process, which this one was forked from: two would count the same quota. Open one here,
+    with this process's share of the quota."""
+
+    def __init__(
+        self,
+        message: str = "this gate belongs to the process that this one was forked from; open another gate here",
+        code: str = "forked",
+    ) -> None:
+        super().__init__(message, code)
+
+
 class CallEnded(SluicegateError):
     """The engine ended a call without an answer. An error of the service's own is raised as the SDK raises it instead."""
 
