@@ -31,7 +31,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints, warnings denied", run: clippy },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "test", about: "all tests; what follows `test` goes to cargo test", run: test },
-    Step { name: "no-host", about: "the core as WebAssembly, without std, importing nothing", run: no_host::step },
+    Step { name: "no-host", about: "the core and the simulator as WebAssembly, importing nothing", run: no_host::step },
     Step {
         name: "wasm",
         about: "the npm package: its module, its types, its tests in Node and Chromium",
@@ -137,7 +137,9 @@ fn now() -> Instant {
 fn fmt(_: &[String]) -> Outcome {
     component("fmt", "rustfmt")?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["fmt", "--manifest-path", no_host::MANIFEST, "--check"]))?;
+    for manifest in no_host::MANIFESTS {
+        run(cargo().args(["fmt", "--manifest-path", manifest, "--check"]))?;
+    }
     run(cargo().args(["fmt", "--manifest-path", "crates/core/fuzz/Cargo.toml", "--check"]))
 }
 

@@ -1,5 +1,5 @@
 //! The core as WebAssembly: compiled without std, importing nothing, deciding as the host build does and as the conformance
-//! traces say.
+//! traces say. And the simulator: with std, importing nothing either, giving the same reports as the host build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +8,13 @@ use crate::process::{Outcome, cargo, read, run};
 use crate::wasm_module::Module;
 use crate::wasm_tools::{TARGET, compiler};
 
-/// The small crate that lives a call's life, in a workspace of its own: it is built for two targets and without std.
-pub(crate) const MANIFEST: &str = "tests/no-host/Cargo.toml";
-const LOCK: &str = "tests/no-host/Cargo.lock";
-const PLAYER: &str = "tests/no-host/play.mjs";
+/// The folder of the small crate that lives a call's life, in a workspace of its own: it is built for two targets and
+/// without std.
+const CORE: &str = "tests/no-host";
+/// The same for the one that plays scenarios.
+const SIMULATOR: &str = "tests/no-host/sim";
+/// What is formatted beside the workspace.
+pub(crate) const MANIFESTS: [&str; 2] = ["tests/no-host/Cargo.toml", "tests/no-host/sim/Cargo.toml"];
 /// A line for each conformance trace, as blessed by the core's own tests.
 const HASHES: &str = "tests/vectors/traces/HASHES";
 /// Two compilers may be at work; sharing a folder, each would discard the other's results.
@@ -20,26 +23,36 @@ const HOST_FOLDER: &str = "target/no-host/host";
 /// Where the dice start, for each life played.
 const SEEDS: &[&str] = &["0", "1", "2", "3", "18446744073709551615"];
 
-/// Builds the module, looks into it, and has both builds play the same lives.
+/// Builds each module, looks into it, and has both builds play the same.
 pub(crate) fn step(_: &[String]) -> Outcome {
-    // Its dependencies are the workspace's, to the version.
-    std::fs::copy("Cargo.lock", LOCK).map_err(|error| format!("cannot write {LOCK}: {error}"))?;
-    let bytes = build()?;
-    let path = bytes.as_path();
-    let module =
-        Module::parse(&std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?)?;
-    inspect(&module)?;
-    println!("imports: none; exported functions: {}", module.functions.join(", "));
-    compare(path)
+    let core = module(CORE, "no_host.wasm")?;
+    let simulator = module(SIMULATOR, "no_host_sim.wasm")?;
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("\n{0}\nno-host: NOT RUN, only built and looked into: there is no node here\n{0}", "!".repeat(75));
+        return Ok(());
+    }
+    compare(&core)?;
+    let reports = same(SIMULATOR, &simulator, &[])?;
+    println!("the same {} reports of the simulator, {} bytes", reports.lines().count(), reports.len());
+    Ok(())
 }
 
-fn build() -> Outcome<PathBuf> {
+/// Compiles a crate for WebAssembly. What comes of it wants nothing of its host.
+fn module(folder: &str, name: &str) -> Outcome<PathBuf> {
+    // Its dependencies are the workspace's, to the version.
+    let lock = format!("{folder}/Cargo.lock");
+    std::fs::copy("Cargo.lock", &lock).map_err(|error| format!("cannot write {lock}: {error}"))?;
     run(cargo()
         .env("RUSTC", compiler()?)
         .env("CARGO_TARGET_DIR", WASM_FOLDER)
-        .args(["rustc", "--manifest-path", MANIFEST, "--lib", "--crate-type", "cdylib"])
+        .args(["rustc", "--manifest-path", &format!("{folder}/Cargo.toml"), "--lib", "--crate-type", "cdylib"])
         .args(["--release", "--target", TARGET, "--", "-D", "warnings"]))?;
-    Ok(Path::new(WASM_FOLDER).join(TARGET).join("release").join("no_host.wasm"))
+    let path = Path::new(WASM_FOLDER).join(TARGET).join("release").join(name);
+    let bytes = std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let module = Module::parse(&bytes)?;
+    inspect(&module)?;
+    println!("{name}: imports: none; exported functions: {}", module.functions.join(", "));
+    Ok(path)
 }
 
 fn inspect(module: &Module) -> Outcome {
@@ -54,28 +67,30 @@ fn inspect(module: &Module) -> Outcome {
 
 /// Both builds print a digest of all decisions for each seed, then one for each conformance trace.
 fn compare(module: &Path) -> Outcome {
-    let host = read(
-        cargo()
-            .env("CARGO_TARGET_DIR", HOST_FOLDER)
-            .args(["run", "--quiet", "--manifest-path", MANIFEST, "--"])
-            .args(SEEDS),
-    )?;
+    let said = same(CORE, module, SEEDS)?;
     let hashes = std::fs::read_to_string(HASHES).map_err(|error| format!("cannot read {HASHES}: {error}"))?;
-    let lives: String = host.lines().take(SEEDS.len()).map(|line| format!("{line}\n")).collect();
-    if hashes.is_empty() || host.strip_prefix(&lives) != Some(&hashes) {
-        return Err(format!("the host build does not print {} digests and then {HASHES}:\n{host}", SEEDS.len()));
-    }
-    if Command::new("node").arg("--version").output().is_err() {
-        println!("\n{0}\nno-host: NOT RUN, only built and looked into: there is no node here\n{0}", "!".repeat(75));
-        return Ok(());
-    }
-    let wasm = read(Command::new("node").arg(PLAYER).arg(module).args(SEEDS))?;
-    if host != wasm {
-        return Err(format!("the host and WebAssembly decide differently\nhost:\n{host}WebAssembly:\n{wasm}"));
+    let lives: String = said.lines().take(SEEDS.len()).map(|line| format!("{line}\n")).collect();
+    if hashes.is_empty() || said.strip_prefix(&lives) != Some(&hashes) {
+        return Err(format!("both builds do not print {} digests and then {HASHES}:\n{said}", SEEDS.len()));
     }
     print!("the same digests on the host and in WebAssembly:\n{lives}");
     println!("and of {} conformance traces, as in {HASHES}", hashes.lines().count());
     Ok(())
+}
+
+/// What both builds print, which is the same and not nothing.
+fn same(folder: &str, module: &Path, arguments: &[&str]) -> Outcome<String> {
+    let host = read(
+        cargo()
+            .env("CARGO_TARGET_DIR", HOST_FOLDER)
+            .args(["run", "--quiet", "--manifest-path", &format!("{folder}/Cargo.toml"), "--"])
+            .args(arguments),
+    )?;
+    let wasm = read(Command::new("node").arg(format!("{folder}/play.mjs")).arg(module).args(arguments))?;
+    match host == wasm && !host.is_empty() {
+        true => Ok(host),
+        false => Err(format!("the host and WebAssembly differ\nhost:\n{host}WebAssembly:\n{wasm}")),
+    }
 }
 
 #[cfg(test)]
