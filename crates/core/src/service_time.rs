@@ -40,6 +40,8 @@ pub struct ServiceTime {
     /// that is seen, by a bucket or two.
     at: usize,
     below: u32,
+    /// The end of that bucket; zero before the first time.
+    allowance: Duration,
 }
 
 /// What a [`ServiceTime`] remembers beyond the life of its process.
@@ -60,7 +62,7 @@ impl ServiceTime {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { counts: [0; BUCKETS], total: 0, at: 0, below: 0 }
+        Self { counts: [0; BUCKETS], total: 0, at: 0, below: 0, allowance: Duration::ZERO }
     }
 
     /// One attempt was served in `took`.
@@ -126,6 +128,7 @@ impl ServiceTime {
             self.below += u32::from(self.counts[self.at]);
             self.at += 1;
         }
+        self.allowance = Duration::from_micros(upper_bound(self.at));
     }
 
     /// Times that count.
@@ -136,8 +139,8 @@ impl ServiceTime {
 
     /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
-    pub fn allowance(&self) -> Duration {
-        if self.total == 0 { Duration::ZERO } else { Duration::from_micros(upper_bound(self.at)) }
+    pub const fn allowance(&self) -> Duration {
+        self.allowance
     }
 
     /// A bound that at least `permille` thousandths of the recent service times do not exceed, at most an eighth above

@@ -52,14 +52,13 @@ impl Timestamp {
     /// The moment `duration` later, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        self.checked_add(duration).unwrap_or(Self::MAX)
+        Self(self.0.saturating_add(micros(duration)))
     }
 
     /// The moment `duration` earlier, at least the origin.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(micros))
+        Self(self.0.saturating_sub(micros(duration)))
     }
 
     /// How long after `earlier` this is; zero where it is not after it.
@@ -71,7 +70,8 @@ impl Timestamp {
 
 /// Whole microseconds of a duration, at most `u64::MAX`.
 pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+    // In 64 bits, since this is asked for several times with each attempt.
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
 }
 
 /// Durations as whole microseconds in serialized forms, so that a trace holds plain numbers.

@@ -217,22 +217,44 @@ impl Engine {
         for model in &mut self.models {
             model.blocked = false;
         }
+        let mut first = true;
         while let Some((model, id)) = self.head() {
+            if core::mem::take(&mut first)
+                && let Some(at) = self.is_stuck(now, id)
+            {
+                debug_assert!(
+                    matches!(self.route(now, id, rng), Route::Wait(afresh) if afresh == at && self.idle.is_empty()),
+                    "{id:?} is no longer stuck"
+                );
+                self.wait(now, model, id, at);
+                continue;
+            }
+            self.known_until = Timestamp::MAX;
             match self.route(now, id, rng) {
                 Route::Send(endpoint) => self.send(now, id, endpoint),
                 Route::Park(at) => self.park(id, at),
                 Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
                 Route::Wait(at) => {
+                    if !self.holds && self.models.iter().all(|model| !model.blocked) {
+                        self.remember_stuck(now, id, at);
+                    }
                     let Err(passing) = self.pass(now, model) else { continue };
-                    self.model_mut(model).blocked = true;
-                    self.hold(now, id);
-                    self.next_start = [self.next_start, at, passing].into_iter().flatten().min();
+                    self.wait(now, model, id, [at, passing].into_iter().flatten().min());
                 }
             }
         }
-        self.held.fill(false);
+        if core::mem::take(&mut self.holds) {
+            self.held.fill(false);
+        }
         self.send_hedges(now, rng);
         self.history.look_away();
+    }
+
+    /// The first call of a model waits, and with it all the others.
+    fn wait(&mut self, now: Timestamp, model: ModelId, id: CallId, at: Option<Timestamp>) {
+        self.model_mut(model).blocked = true;
+        self.hold(now, id);
+        self.next_start = [self.next_start, at].into_iter().flatten().min();
     }
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
@@ -252,6 +274,7 @@ impl Engine {
             {
                 for pool in &self.policy.endpoints()[usize::from(endpoint.0)].pools {
                     self.held[usize::from(pool.0)] = true;
+                    self.holds = true;
                 }
             }
         }

@@ -38,7 +38,7 @@ use queue::Queue;
 use route::Candidates;
 pub use snapshot::{Snapshot, SnapshotError};
 use stacked::Failures;
-use start::Answers;
+use start::{Answers, Stuck};
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::RetryBudget;
@@ -99,6 +99,14 @@ pub struct Engine {
     dropped: u64,
     /// By pool: a call earlier in order waits for it in this dispatch, so later ones leave it alone.
     held: Vec<bool>,
+    /// Whether any is.
+    holds: bool,
+    /// How often something happened anywhere that may change when a call can start.
+    changes: u64,
+    /// Until when the answers that were given to the call being routed hold.
+    known_until: Timestamp,
+    /// The first of all who wait, as found when it was last routed.
+    stuck: Option<Stuck>,
     /// The endpoints that can start the call being routed, and those that can but would not answer it in time.
     ready: Vec<EndpointId>,
     idle: Vec<EndpointId>,
@@ -138,6 +146,10 @@ impl Engine {
             dropped: 0,
             pool_changes: alloc::vec![0; policy.pools().len()],
             held: alloc::vec![false; policy.pools().len()],
+            holds: false,
+            changes: 0,
+            known_until: Timestamp::MAX,
+            stuck: None,
             policy,
             ready: Vec::new(),
             idle: Vec::new(),

@@ -81,6 +81,7 @@ impl Engine {
         }
         self.budget.reconfigure(now, self.policy.retry().budget);
         self.held = vec![false; self.policy.pools().len()];
+        self.stuck = None;
         self.pool_changes = vec![0; self.policy.pools().len()];
         let spent: Vec<u64> = self.models.iter().map(|model| model.spent_permille).collect();
         self.models = (0..self.policy.models().len()).map(|model| ModelState::new(&self.policy, model)).collect();
