@@ -5,6 +5,7 @@
 mod deny;
 mod no_host;
 mod peers;
+mod playground;
 mod process;
 mod tidy;
 mod wasm;
@@ -37,6 +38,7 @@ const STEPS: &[Step] = &[
         about: "the npm package: its module, its types, its tests in Node and Chromium",
         run: wasm::step,
     },
+    Step { name: "playground", about: "the simulator in a page, with its tests in Chromium", run: playground::step },
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 
