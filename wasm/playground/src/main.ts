@@ -350,7 +350,9 @@ async function fromLink(): Promise<void> {
   controls();
   restart();
 }
-window.addEventListener("hashchange", () => void fromLink());
+window.addEventListener("hashchange", () => {
+  if (location.hash.startsWith("#s=")) void fromLink();
+});
 
 // -------------------------------------------------------------------------------------------------------------- looks
 

@@ -212,6 +212,7 @@ test("the keyboard is enough", async () => {
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.textContent), /Skip to the simulation/);
   await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.id === "stage");
   await page.keyboard.press(".");
   assert.equal(await text(page, "#clock"), "0:01");
   await page.keyboard.press(" ");
