@@ -16,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) throttled: u64,
     /// Median time from a call to its refusal by the policy itself, in microseconds.
     pub(crate) refusal_p50: u64,
+    /// Calls that the policy itself refused, and those of them that were told when to come back.
+    pub(crate) refusals: (u64, u64),
     /// By tenant, in the plan's order: calls, and those answered in time.
     pub(crate) tenants: Vec<(u64, u64)>,
     /// Hash of all decisions.
@@ -30,6 +32,7 @@ impl Row {
             fair,
             throttled: report.throttled,
             refusal_p50: report.refusals.p50,
+            refusals: (report.refusals.count, report.refusals_with_time),
             tenants: report.tenants.iter().map(|(_, figures)| (figures.calls, figures.in_time)).collect(),
             digest: report.digest,
         }
@@ -50,6 +53,12 @@ impl Row {
         (self.all.refused * 1_000).div_ceil(self.all.attempts.max(1))
     }
 
+    /// The share of refusals with a time to come back at, in thousandths, rounded down; 1000 where there are none.
+    fn with_time(&self) -> u64 {
+        let (refusals, with_time) = self.refusals;
+        (with_time * 1_000).checked_div(refusals).unwrap_or(1_000)
+    }
+
     fn json(&self) -> Value {
         json!({
             "seed": self.seed,
@@ -62,6 +71,7 @@ impl Row {
             "refused": self.all.refused,
             "errors": self.all.errors,
             "throttled": self.throttled,
+            "refusals": self.refusals.0,
             "wait_p50_us": self.all.waits.p50,
             "wait_p99_us": self.all.waits.p99,
             "digest": format!("{:016x}", self.digest),
@@ -114,6 +124,8 @@ pub(crate) struct Median {
     pub(crate) wait_p50: Middle,
     pub(crate) wait_p99: Middle,
     pub(crate) refusal_p50: Middle,
+    pub(crate) refusals: Middle,
+    pub(crate) with_time: Middle,
     pub(crate) calls: Middle,
     pub(crate) in_time: Middle,
     /// The share of each tenant's calls that was answered in time.
@@ -135,6 +147,8 @@ impl Median {
             wait_p50: over(&|row| row.all.waits.p50, Worse::High),
             wait_p99: over(&|row| row.all.waits.p99, Worse::High),
             refusal_p50: over(&|row| row.refusal_p50, Worse::High),
+            refusals: over(&|row| row.refusals.0, Worse::High),
+            with_time: over(&Row::with_time, Worse::Low),
             calls: over(&|row| row.all.calls, Worse::Low),
             in_time: over(&|row| row.all.in_time, Worse::Low),
             tenants: (0..tenants).map(|place| over(&share(place), Worse::Low)).collect(),
@@ -152,6 +166,7 @@ impl Median {
             "wait_p50_us": self.wait_p50.json(),
             "wait_p99_us": self.wait_p99.json(),
             "refusal_p50_us": self.refusal_p50.json(),
+            "refusals_with_time_permille": self.with_time.json(),
             "tenants_in_time_permille": self.tenants.iter().map(|tenant| tenant.json()).collect::<Vec<_>>(),
             "runs": rows.iter().map(Row::json).collect::<Vec<_>>(),
         })

@@ -15,6 +15,7 @@ pub(crate) struct Goal {
     throttled: Option<u64>,
     wait: Option<u64>,
     refusal: Option<u64>,
+    with_time: Option<u64>,
     /// By the place of the tenant, with its name.
     tenants: Vec<(usize, String, u64)>,
     /// Why it is missed today.
@@ -39,6 +40,7 @@ pub(crate) fn goal(raw: &RawPlan, policies: &[String], faults: &mut Faults) -> O
     let refused = permille(goal.refused_at_most, "refused_at_most");
     let wait = permille(goal.wait_p50_at_most_s, "wait_p50_at_most_s").map(|ms| ms * 1_000);
     let refusal = permille(goal.refusal_p50_at_most_s, "refusal_p50_at_most_s").map(|ms| ms * 1_000);
+    let with_time = permille(goal.refusals_with_time_at_least, "refusals_with_time_at_least");
     let mut tenants = Vec::new();
     for (name, share) in &goal.tenant_in_time_at_least {
         match raw.calls.tenants.iter().position(|tenant| tenant.name == *name) {
@@ -50,7 +52,7 @@ pub(crate) fn goal(raw: &RawPlan, policies: &[String], faults: &mut Faults) -> O
     }
     let throttled = goal.throttled_at_most;
     let known_miss = goal.known_miss.clone();
-    Some(Goal { policy, goodput, attempts, refused, throttled, wait, refusal, tenants, known_miss })
+    Some(Goal { policy, goodput, attempts, refused, throttled, wait, refusal, with_time, tenants, known_miss })
 }
 
 /// One bound and what was found.
@@ -95,6 +97,10 @@ impl Goal {
         if let Some(most) = self.refusal {
             let found = median.refusal_p50.middle;
             check(format!("median time to a refusal at most {}", seconds(most)), seconds(found), found <= most);
+        }
+        if let Some(least) = self.with_time {
+            let found = median.with_time.middle;
+            check(format!("refusals with a time at least {}", ratio(least)), ratio(found), found >= least);
         }
         for (place, name, least) in &self.tenants {
             let found = median.tenants.get(*place).map_or(0, |tenant| tenant.middle);

@@ -21,8 +21,16 @@ pub(crate) struct Line {
 }
 
 /// The heads of the figures.
-pub(crate) const HEADS: [&str; 7] =
-    ["goodput", "lowest - highest", "attempts per success", "refused", "wait p50", "wait p99", "in time of calls"];
+pub(crate) const HEADS: [&str; 8] = [
+    "goodput",
+    "lowest - highest",
+    "attempts per success",
+    "refused",
+    "wait p50",
+    "wait p99",
+    "refused after p50",
+    "in time of calls",
+];
 
 /// Every point and policy of a plan.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
@@ -52,6 +60,7 @@ fn cells(median: &Median) -> Vec<String> {
         percent(median.refused.middle),
         seconds(median.wait_p50.middle),
         seconds(median.wait_p99.middle),
+        if median.refusals.middle > 0 { seconds(median.refusal_p50.middle) } else { "-".to_owned() },
         format!("{} / {}", grouped(median.in_time.middle), grouped(median.calls.middle)),
     ]
 }
@@ -111,6 +120,7 @@ pub(crate) fn text(outcome: &Outcome) -> String {
         "refused",
         "wait\np50",
         "wait\np99",
+        "refused\nafter p50",
         "in time\nof calls",
     ];
     let mut header: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
