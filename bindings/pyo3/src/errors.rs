@@ -63,3 +63,9 @@ pub(crate) fn forked(py: Python<'_>) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raise(py, &CLASS, "Forked", ())
 }
+
+/// `PlanError` with every fault.
+pub(crate) fn plan(py: Python<'_>, faults: &[String]) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    raise(py, &CLASS, "PlanError", (faults,))
+}

@@ -5,7 +5,9 @@
 
 mod appraiser;
 mod clock;
+mod command;
 mod desk;
+
 mod engine;
 mod errors;
 mod event;
@@ -26,6 +28,8 @@ use pyo3::prelude::*;
 mod _sluicegate {
     #[pymodule_export]
     use crate::appraiser::{PyAppraiser, PyCallOptions, PyPlan, PyStreamWatch, failed, failed_http, lowered};
+    #[pymodule_export]
+    use crate::command::{command, simulate};
     #[pymodule_export]
     use crate::desk::{PyAbort, PyAttempt, PyDesk, PyTicket};
     #[pymodule_export]

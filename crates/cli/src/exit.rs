@@ -1,7 +1,6 @@
 //! How the command ends: one code per kind of end, and the text that goes with it.
 
 use std::fmt;
-use std::process::ExitCode;
 
 /// The exit codes. Scripts may rely on them; a number once given keeps its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +60,6 @@ impl Code {
         }
         text.push_str("\nAfter any of them, the same `run` command goes on where the last one stopped.");
         text
-    }
-}
-
-impl From<Code> for ExitCode {
-    fn from(code: Code) -> Self {
-        Self::from(code as u8)
     }
 }
 

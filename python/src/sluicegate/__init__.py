@@ -11,6 +11,7 @@ from ._errors import (
     Fault,
     Forked,
     InputError,
+    PlanError,
     PolicyError,
     Refused,
     SluicegateError,
@@ -46,6 +47,7 @@ from ._sluicegate import (
     Wakeup,
     Withdrawal,
     policy_schema,
+    simulate,
 )
 from ._wrap import wrap
 
@@ -77,6 +79,7 @@ __all__ = [
     "Permit",
     "Phase",
     "Policy",
+    "PlanError",
     "PolicyError",
     "Refused",
     "RetryBudget",
@@ -93,5 +96,6 @@ __all__ = [
     "call",
     "outcome_of",
     "policy_schema",
+    "simulate",
     "wrap",
 ]

@@ -44,12 +44,27 @@ class PolicyError(SluicegateError, ValueError):
         self.faults = tuple(Fault(*fault) for fault in faults)
         count = len(self.faults)
         lines = "".join(f"\n  {fault}" for fault in self.faults)
-        super().__init__(f"the policy has {count} fault{'' if count == 1 else 's'}{lines}", "policy")
-        self.args = (self.faults,)
         self._message = f"the policy has {count} fault{'' if count == 1 else 's'}{lines}"
+        super().__init__(self._message, "policy")
+        self.args = (self.faults,)
 
     def __str__(self) -> str:
         return self._message
+
+
+class PlanError(SluicegateError, ValueError):
+    """A plan for the simulator has faults, or cannot be played; the message lists them all."""
+
+    #: Every fault, a line with its place.
+    faults: tuple[str, ...]
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults), "plan")
+        self.args = (self.faults,)
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
 
 
 class InputError(SluicegateError, ValueError):

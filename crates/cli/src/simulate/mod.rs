@@ -62,6 +62,32 @@ pub(crate) async fn simulate(args: SimulateArgs) -> Result<Code, Failure> {
     Ok(if outcomes.iter().any(newly_missed) { Code::Missed } else { Code::Done })
 }
 
+/// Everything that is wrong with a plan, each fault a line with its place; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanFaults(pub Vec<String>);
+
+/// Plays the plan in `text` and returns its figures: what `sluicegate simulate --json` writes of one plan. What the plan
+/// names is looked for beside `path`, whose name is the plan's; the file itself need not be there. `stop` ends it early.
+///
+/// # Errors
+/// The plan has faults, or a run of it fails.
+pub fn figures(path: &Path, text: &str, stop: &AtomicBool) -> Result<serde_json::Value, PlanFaults> {
+    let name = path.display().to_string();
+    let plan = match build::build(path, text, None, None) {
+        Built::Plan(plan) => *plan,
+        Built::Absent(fault) => return Err(PlanFaults(vec![fault.line(&name, text)])),
+        Built::Faults(found) => return Err(PlanFaults(found.iter().map(|fault| fault.line(&name, text)).collect())),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    match play::play(vec![plan], threads, stop, &|| {}) {
+        Ok(outcomes) => Ok(figures_json(&outcomes)["plans"][0].take()),
+        Err(Ended::Stopped) => Err(PlanFaults(vec![format!("{name}: stopped")])),
+        Err(Ended::Failed { point, seed, error, .. }) => {
+            Err(PlanFaults(vec![format!("{name}: {point}, seed {seed}: {error}")]))
+        }
+    }
+}
+
 /// Every plan, or every fault of all of them.
 fn read(args: &SimulateArgs) -> Result<Vec<Plan>, Failure> {
     let (mut plans, mut faults) = (Vec::new(), Vec::new());

@@ -1,0 +1,5 @@
+"""``python -m sluicegate`` is the ``sluicegate`` command."""
+
+from ._command import main
+
+main()
