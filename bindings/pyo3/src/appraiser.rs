@@ -221,7 +221,7 @@ impl PyAppraiser {
 }
 
 /// Bytes within boto3's arguments as their JSON form has them; anything else that JSON does not know as its text.
-fn blob(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+pub(crate) fn blob(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Ok(bytes) = object.extract::<PyBackedBytes>() {
         return Ok(Value::String(STANDARD.encode(&bytes)));
     }

@@ -7,9 +7,9 @@ mod appraiser;
 mod clock;
 mod command;
 mod desk;
-
 mod engine;
 mod errors;
+mod estimate;
 mod event;
 mod explain;
 mod input;
@@ -34,6 +34,8 @@ mod _sluicegate {
     use crate::desk::{PyAbort, PyAttempt, PyDesk, PyTicket};
     #[pymodule_export]
     use crate::engine::{PyEngine, PySnapshot};
+    #[pymodule_export]
+    use crate::estimate::{PyEstimate, estimate};
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]

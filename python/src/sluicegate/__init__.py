@@ -20,6 +20,7 @@ from ._errors import (
 from ._failures import outcome_of
 from ._gate import Gate, HeldPermit, StackedRetryWarning
 from ._options import call
+from ._retrying import Retrying, Try, retrying
 from ._sluicegate import (
     Admission,
     Attempt,
@@ -30,6 +31,7 @@ from ._sluicegate import (
     Endpoint,
     EndpointView,
     Engine,
+    Estimate,
     Event,
     Explanation,
     Input,
@@ -46,6 +48,7 @@ from ._sluicegate import (
     Verdict,
     Wakeup,
     Withdrawal,
+    estimate,
     policy_schema,
     simulate,
 )
@@ -64,6 +67,7 @@ __all__ = [
     "Endpoint",
     "EndpointView",
     "Engine",
+    "Estimate",
     "Event",
     "Expired",
     "Explanation",
@@ -83,6 +87,7 @@ __all__ = [
     "PolicyError",
     "Refused",
     "RetryBudget",
+    "Retrying",
     "Rng",
     "SluicegateError",
     "Snapshot",
@@ -90,12 +95,15 @@ __all__ = [
     "StackedRetryWarning",
     "Standing",
     "Trial",
+    "Try",
     "Verdict",
     "Wakeup",
     "Withdrawal",
     "call",
+    "estimate",
     "outcome_of",
     "policy_schema",
+    "retrying",
     "simulate",
     "wrap",
 ]

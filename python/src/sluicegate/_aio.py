@@ -25,7 +25,7 @@ async def _create(client: Any, region: str) -> Any:
 
     signer = client._request_signer
 
-    class Session(AioSession):  # type: ignore[misc]
+    class Session(AioSession):
         """Hands out the client's own credentials, which renew themselves where they can."""
 
         async def get_credentials(self) -> Any:
@@ -96,7 +96,7 @@ class _Bytes:
         self.close()
 
 
-class HeldAioStream(AioEventStream):  # type: ignore[misc]
+class HeldAioStream(AioEventStream):
     """The client's own stream, from whose call the gate learns when it ends; see `HeldStream`."""
 
     def __init__(
@@ -241,7 +241,7 @@ async def _open_stream(shared: _Shared, method: str, field: str, kwargs: Mapping
                 ticket.report(turn.id, outcome_of(error))
                 continue
             stream, watch, held = answer[field], StreamWatch(operation), deque[Any]()
-            rest, error = stream.__aiter__(), None
+            rest, failure = stream.__aiter__(), None
             try:
                 while not watch.delivers:
                     event = await rest.__anext__()
@@ -250,7 +250,7 @@ async def _open_stream(shared: _Shared, method: str, field: str, kwargs: Mapping
             except StopAsyncIteration:
                 outcome = shared.appraiser.streamed(plan, turn.endpoint_id, watch, False)
             except Exception as caught:
-                error, outcome = caught, outcome_of(caught, in_stream=True)
+                failure, outcome = caught, outcome_of(caught, in_stream=True)
             except BaseException:
                 stream.close()
                 raise
@@ -259,8 +259,8 @@ async def _open_stream(shared: _Shared, method: str, field: str, kwargs: Mapping
                 answer[field] = HeldAioStream(stream, held, rest, None, settle)
                 handed_out = True
                 return answer
-            last, broken = error, answer
-            answer[field] = HeldAioStream(stream, held, rest, error, Settle(shared, plan, None, turn, watch))
+            last, broken = failure, answer
+            answer[field] = HeldAioStream(stream, held, rest, failure, Settle(shared, plan, None, turn, watch))
             ticket.report(turn.id, outcome)
             stream.close()
     finally:
@@ -275,7 +275,7 @@ def wrap_aio(client: Any, gate: Gate) -> Any:
     """The client with a gate in front."""
     kind = type(client)
     shared = _Shared(client, gate)
-    wrapped = object.__new__(type(kind.__name__, (GatedAio, kind), {}))
+    wrapped: Any = object.__new__(type(kind.__name__, (GatedAio, kind), {}))
     wrapped.__dict__.update(client.__dict__)
     wrapped.__dict__["meta"] = copy.copy(client.meta)
     wrapped.meta.events = shared.events

@@ -44,7 +44,8 @@ def as_client_error(client: Any, operation: str, error: SluicegateError) -> Slui
     code, status = _NEAREST.get(error.code, (None, 0))
     if code is None:
         return error
-    joined = _joined(type(error), client.exceptions.from_code(code))
+    ours: Any = type(error)
+    joined = _joined(ours, client.exceptions.from_code(code))
     both: SluicegateError = joined.__new__(joined, *error.args)
     both.__dict__.update(error.__dict__)
     both.args = error.args
@@ -98,7 +99,7 @@ def body_of(request: Mapping[str, Any]) -> bytes:
     return bytes(body) if isinstance(body, (bytes, bytearray, memoryview)) else b""
 
 
-class HeldStream(EventStream):  # type: ignore[misc]
+class HeldStream(EventStream):
     """The client's own stream, from whose call the gate learns when it ends.
 
     Its first events were held back until one carried part of the answer. Its call is settled at its end, when it is closed,
@@ -273,7 +274,7 @@ def open_stream(shared: Shared, method: str, field: str, kwargs: Mapping[str, An
                 ticket.report(turn.id, outcome_of(error))
                 continue
             stream, watch, held = answer[field], StreamWatch(operation), deque[Any]()
-            rest, error = iter(stream), None
+            rest, failure = iter(stream), None
             try:
                 while not watch.delivers:
                     event = next(rest)
@@ -282,7 +283,7 @@ def open_stream(shared: Shared, method: str, field: str, kwargs: Mapping[str, An
             except StopIteration:
                 outcome = shared.appraiser.streamed(plan, turn.endpoint_id, watch, False)
             except Exception as caught:
-                error, outcome = caught, outcome_of(caught, in_stream=True)
+                failure, outcome = caught, outcome_of(caught, in_stream=True)
             except BaseException:
                 stream.close()
                 raise
@@ -291,8 +292,8 @@ def open_stream(shared: Shared, method: str, field: str, kwargs: Mapping[str, An
                 answer[field] = HeldStream(stream, held, rest, None, settle)
                 handed_out = True
                 return answer
-            last, broken = error, answer
-            answer[field] = HeldStream(stream, held, rest, error, Settle(shared, plan, None, turn, watch))
+            last, broken = failure, answer
+            answer[field] = HeldStream(stream, held, rest, failure, Settle(shared, plan, None, turn, watch))
             ticket.report(turn.id, outcome)
             stream.close()
     finally:
@@ -307,7 +308,7 @@ def wrap_boto(client: Any, gate: Gate) -> Any:
     """The client with a gate in front."""
     kind = type(client)
     shared = Shared(client, gate, create)
-    wrapped = object.__new__(type(kind.__name__, (Gated, kind), {}))
+    wrapped: Any = object.__new__(type(kind.__name__, (Gated, kind), {}))
     wrapped.__dict__.update(client.__dict__)
     wrapped.__dict__["meta"] = copy.copy(client.meta)
     wrapped.meta.events = shared.events

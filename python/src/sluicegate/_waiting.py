@@ -10,7 +10,7 @@ import asyncio
 from asyncio.events import _get_running_loop
 from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Callable, NoReturn, Optional, Union
+from typing import Any, Callable, NoReturn, Optional
 
 from ._errors import CallEnded, Cancelled, Expired, Failed, Refused
 from ._sluicegate import Abort, Attempt, Desk, EndReason, Outcome, Ticket
@@ -123,8 +123,8 @@ class Keeper:
         self._id: Optional[int] = None
         self._timer: Optional[asyncio.TimerHandle] = None
 
-    async def turn(self, ticket: Ticket, out: Any = ()) -> Union[Attempt, Abort, EndReason, asyncio.Future[Made]]:
-        """Waits for the next turn of a call, or for the first of the tasks in ``out`` to end."""
+    async def turn(self, ticket: Ticket, out: Any = ()) -> Any:
+        """Waits for the next turn of a call, or for the first of the tasks in ``out`` to end, and returns either."""
         self._waiting += 1
         try:
             if self._waiting == 1:
