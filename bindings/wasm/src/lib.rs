@@ -1,10 +1,21 @@
 //! The engine as a WebAssembly module for JavaScript: types are mapped here, and nothing is decided.
+//!
+//! What is exported is for the npm package alone, whose TypeScript checks every argument and knows the numbers of
+//! [`codes`]. Whatever else comes in is clamped: nothing here panics. Times are whole microseconds, ids whole numbers,
+//! all below 2^53.
 
-use wasm_bindgen::prelude::wasm_bindgen;
+mod appraiser;
+mod codes;
+mod desk;
+mod engine;
+mod pieces;
+mod policy;
+mod random;
 
-/// The JSON Schema of policies.
-#[must_use]
-#[wasm_bindgen(js_name = policySchema)]
-pub fn policy_schema() -> String {
-    sluicegate::Policy::schema().to_string()
-}
+pub use appraiser::{Appraiser, Plan, StreamReader, classify, estimate, lower_max_tokens, retry_after};
+pub use codes::names;
+pub use desk::Desk;
+pub use engine::Engine;
+pub use pieces::{Backoff, Breaker, Limiter, RetryBudget};
+pub use policy::{Policy, affinity_of, label_named, policy_schema};
+pub use random::Random;
