@@ -15,10 +15,11 @@ use crate::time::{Timestamp, micros};
 /// A capacity error (503, 529, "overloaded") says nothing about the caller's quota. It says that what the endpoint
 /// carried at that moment is what it can carry, so that becomes the limit: AWS's user guide, "Scaling and throughput best
 /// practices" for Amazon Bedrock, asks for a return to the last stable rate and concurrency. If that is refused as well,
-/// the capacity is still falling, and a fifth is taken off.
+/// the capacity is still falling, and a fifth is taken off. What was out at the first error and is refused as well was not
+/// carried either, and is taken off.
 ///
 /// Such errors come back at once, so growth need not wait for answers: after [`CAPACITY_PLATEAU`] without one the limit
-/// grows every [`CAPACITY_STEP`], first by one, then by a quarter, as far as it is used.
+/// grows every [`CAPACITY_STEP`], first by one, then by a quarter, up to twice what was under way when an attempt was answered.
 ///
 /// Rising time per output token announces such an error. While answers come well below the usual speed, growth stands
 /// still at what is carried, and an error then leads back to what was carried at the usual speed. Slowness alone sets no
@@ -45,6 +46,8 @@ pub struct AdaptiveConcurrency {
     /// What was carried at the last capacity error.
     carried: Option<u64>,
     cut_at: Timestamp,
+    /// The most that was under way since then when an attempt was answered.
+    held: u64,
     plateau: Duration,
     speed: Speed,
     /// What was under way when answers last came at the usual speed.
@@ -93,6 +96,7 @@ impl AdaptiveConcurrency {
             in_flight: 0,
             carried: None,
             cut_at: Timestamp::ZERO,
+            held: 0,
             plateau: CAPACITY_PLATEAU.0,
             speed: Speed::new(),
             steady: 1,
@@ -121,8 +125,10 @@ impl AdaptiveConcurrency {
     #[must_use]
     pub fn restored(state: &SavedConcurrency, now: Timestamp, asleep: Duration) -> Self {
         let age = Duration::from_micros(state.age_us).saturating_add(asleep);
+        let carried = state.carried.map(|carried| carried.max(1));
         Self {
-            carried: state.carried.map(|carried| carried.max(1)),
+            carried,
+            held: carried.unwrap_or(0),
             cut_at: now.saturating_sub(age),
             plateau: Duration::from_micros(state.plateau_us).clamp(CAPACITY_PLATEAU.0, CAPACITY_PLATEAU.1),
             speed: Speed::restored(state.speed, now),
@@ -142,8 +148,8 @@ impl AdaptiveConcurrency {
         let carried = self.carried?;
         let most = carried.max(match self.strain_at(now) {
             Some(strain) => strain.carried,
-            // As far as it is used: what nobody needs teaches nothing.
-            None => self.in_flight.saturating_mul(2).saturating_add(2),
+            // As far as it was used: what nobody needed teaches nothing, and time alone must not let a crowd in.
+            None => self.held.saturating_mul(2).saturating_add(2),
         });
         let Some(growing) = self.calm(now).checked_sub(self.plateau) else { return Some(carried) };
         let steps = micros(growing) / micros(CAPACITY_STEP) + 1;
@@ -152,7 +158,7 @@ impl AdaptiveConcurrency {
             if limit >= most {
                 return Some(most);
             }
-            limit += if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 4).max(1) };
+            limit = limit.saturating_add(if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 4).max(1) });
         }
         Some(limit.min(most))
     }
@@ -235,15 +241,19 @@ impl AdaptiveConcurrency {
 
     /// An attempt ended without a capacity error.
     pub fn end(&mut self) {
+        self.held = self.held.max(self.in_flight);
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// An attempt that started at `started` met a capacity error. Returns the limit, if it was lowered.
     pub fn overloaded(&mut self, now: Timestamp, started: Timestamp) -> Option<u64> {
-        self.end();
-        // Attempts that were out already at the last cut say nothing new.
-        if self.carried.is_some() && started < self.cut_at {
-            return None;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        // What was out already at the last cut was counted as carried, and was not.
+        if let Some(carried) = self.carried.filter(|_| started < self.cut_at) {
+            let limit = carried.saturating_sub(1).max(1);
+            self.carried = Some(limit);
+            self.held = self.held.saturating_sub(1).max(limit);
+            return Some(limit).filter(|limit| *limit < carried);
         }
         let falling = self.carried.is_some() && now.saturating_since(self.cut_at) < CAPACITY_HOLD;
         let keeps = if falling { CAPACITY_KEEPS_PERMILLE } else { 1_000 };
@@ -261,6 +271,7 @@ impl AdaptiveConcurrency {
         let same = self.carried.is_some_and(|before| before.abs_diff(limit) <= before / 4 + 1);
         self.plateau = if same { CAPACITY_PLATEAU.1 } else { CAPACITY_PLATEAU.0 };
         self.carried = Some(limit);
+        self.held = limit;
         self.cut_at = now;
         Some(limit)
     }
@@ -340,6 +351,38 @@ mod tests {
         (2..45).for_each(|_| concurrency.start());
         answers(&mut concurrency, 2_000, SLOW, 8);
         assert_eq!(concurrency.overloaded(at(2_100), at(2_100)), Some(22), "at most half is taken off");
+    }
+
+    #[test]
+    fn of_a_crowd_what_was_not_refused_is_what_was_carried() {
+        let mut concurrency = AdaptiveConcurrency::new();
+        (0..120).for_each(|_| concurrency.start());
+        let limits: Vec<_> = (0..100).map(|_| concurrency.overloaded(at(1_000), at(900))).collect();
+        assert_eq!((limits[0], limits[99]), (Some(119), Some(20)));
+        assert_eq!(concurrency.overloaded(at(1_000), at(900)), Some(19), "one at a time");
+        for _ in 0..30 {
+            concurrency.overloaded(at(1_000), at(900));
+        }
+        assert_eq!(concurrency.limit(at(1_000)), Some(1), "one is always let out");
+    }
+
+    #[test]
+    fn a_quiet_time_lets_no_crowd_in() {
+        let mut concurrency = carrying(21, 1_000);
+        concurrency.overloaded(at(1_000), at(1_000));
+        (0..20).for_each(|_| concurrency.end());
+        let crowd = |concurrency: &mut AdaptiveConcurrency| {
+            let before = concurrency.in_flight();
+            (0..1_000).for_each(|_| {
+                if concurrency.admits(at(60_000)) {
+                    concurrency.start();
+                }
+            });
+            concurrency.in_flight() - before
+        };
+        assert_eq!(crowd(&mut concurrency), 42, "twice what was carried");
+        concurrency.end();
+        assert_eq!(crowd(&mut concurrency), 45, "and twice that once it was");
     }
 
     #[test]
