@@ -7,7 +7,9 @@ mod no_host;
 mod peers;
 mod playground;
 mod process;
+mod python;
 mod tidy;
+mod venv;
 mod wasm;
 mod wasm_module;
 mod wasm_tools;
@@ -39,6 +41,11 @@ const STEPS: &[Step] = &[
         run: wasm::step,
     },
     Step { name: "playground", about: "the simulator in a page, with its tests in Chromium", run: playground::step },
+    Step {
+        name: "python",
+        about: "the wheel and the sdist: their types, and their tests on every Python there is",
+        run: python::step,
+    },
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 
@@ -94,7 +101,7 @@ fn help() -> String {
     }
     text.push_str("cargo xtask help    print this\n\n");
     text.push_str("cargo xtask test -- --nocapture    arguments go to cargo test as they stand\n");
-    text.push_str("SLUICEGATE_PYTHON=python3.13       makes the environment of `peers` with another Python\n");
+    text.push_str("SLUICEGATE_PYTHON=python3.13       makes environments with another Python\n");
     text.push_str("SLUICEGATE_REQUIRE_ADVISORIES=1    makes `deny` fail where no advisory database can be had\n");
     text
 }

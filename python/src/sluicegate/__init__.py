@@ -17,7 +17,7 @@ from ._errors import (
     SluicegateError,
     SnapshotError,
 )
-from ._failures import outcome_of
+from ._failures import outcome_of as classify
 from ._gate import Gate, HeldPermit, StackedRetryWarning
 from ._options import call
 from ._retrying import Retrying, Try, retrying
@@ -100,8 +100,8 @@ __all__ = [
     "Wakeup",
     "Withdrawal",
     "call",
+    "classify",
     "estimate",
-    "outcome_of",
     "policy_schema",
     "retrying",
     "simulate",
