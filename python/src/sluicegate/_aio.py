@@ -12,10 +12,10 @@ from typing import Any, Optional
 from aiobotocore.eventstream import AioEventStream
 from aiobotocore.response import StreamingBody
 
-from ._boto import Settle, Shared, counted
+from ._boto import Settle, Shared, counted, told
 from ._failures import outcome_of
 from ._gate import Gate
-from ._regions import arguments
+from ._regions import arguments, related
 from ._sluicegate import Attempt, EndReason, StreamWatch
 from ._waiting import Made, drive_async, raise_end
 
@@ -35,7 +35,7 @@ async def _create(client: Any, region: str) -> Any:
             return signer._auth_token
 
     made = Session().create_client(**arguments(client, region))
-    return await made.__aenter__()
+    return related(await made.__aenter__(), client)
 
 
 class _Shared(Shared):
@@ -163,7 +163,7 @@ class GatedAio:
         async def make(attempt: Attempt) -> Made:
             try:
                 client = await shared.at(attempt.endpoint.region)
-                answer = await client.converse(**shared.request(attempt, "converse", kwargs))
+                answer = told(attempt, await client.converse(**shared.request(attempt, "converse", kwargs)))
             except Exception as error:
                 return outcome_of(error), None, error
             return shared.appraiser.answered_converse(plan, attempt.endpoint_id, answer), answer, None
@@ -180,7 +180,7 @@ class GatedAio:
         async def make(attempt: Attempt) -> Made:
             try:
                 client = await shared.at(attempt.endpoint.region)
-                answer = await client.invoke_model(**shared.request(attempt, "invoke_model", kwargs))
+                answer = told(attempt, await client.invoke_model(**shared.request(attempt, "invoke_model", kwargs)))
                 # As in boto3's twin: all of it is read here.
                 async with answer["body"] as stream:
                     body = await stream.read()
@@ -235,7 +235,7 @@ async def _open_stream(shared: _Shared, method: str, field: str, kwargs: Mapping
                 break
             try:
                 client = await shared.at(turn.endpoint.region)
-                answer = await getattr(client, method)(**shared.request(turn, method, kwargs))
+                answer = told(turn, await getattr(client, method)(**shared.request(turn, method, kwargs)))
             except Exception as error:
                 last, broken = error, None
                 ticket.report(turn.id, outcome_of(error))

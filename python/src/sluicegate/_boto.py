@@ -91,6 +91,14 @@ class Shared:
         return sent
 
 
+def told(attempt: Attempt, answer: Any) -> Any:
+    """An answer whose metadata counts the attempts of the call, and not those of the client, which makes one."""
+    metadata = answer["ResponseMetadata"]
+    metadata.pop("MaxAttemptsReached", None)
+    metadata["RetryAttempts"] = attempt.number - 1
+    return answer
+
+
 def body_of(request: Mapping[str, Any]) -> bytes:
     """The bytes of an InvokeModel body. Of anything that is read only once, such as a file, the size is not known."""
     body = request.get("body", b"")
@@ -193,7 +201,7 @@ class Gated:
         def make(attempt: Attempt) -> Made:
             try:
                 client = shared.regions[attempt.endpoint.region]
-                answer = client.converse(**shared.request(attempt, "converse", kwargs))
+                answer = told(attempt, client.converse(**shared.request(attempt, "converse", kwargs)))
             except Exception as error:
                 return outcome_of(error), None, error
             return shared.appraiser.answered_converse(plan, attempt.endpoint_id, answer), answer, None
@@ -209,7 +217,7 @@ class Gated:
         def make(attempt: Attempt) -> Made:
             try:
                 client = shared.regions[attempt.endpoint.region]
-                answer = client.invoke_model(**shared.request(attempt, "invoke_model", kwargs))
+                answer = told(attempt, client.invoke_model(**shared.request(attempt, "invoke_model", kwargs)))
                 # All of it is read here: what the answer used is known then, and a connection that breaks is tried again.
                 body = answer["body"].read()
             except Exception as error:
@@ -268,7 +276,7 @@ def open_stream(shared: Shared, method: str, field: str, kwargs: Mapping[str, An
                 break
             try:
                 client = shared.regions[turn.endpoint.region]
-                answer = getattr(client, method)(**shared.request(turn, method, kwargs))
+                answer = told(turn, getattr(client, method)(**shared.request(turn, method, kwargs)))
             except Exception as error:
                 last, broken = error, None
                 ticket.report(turn.id, outcome_of(error))

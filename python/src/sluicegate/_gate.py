@@ -35,7 +35,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 #: Reads what an attempt took from its result: quota tokens, an `Outcome`, or None for as much as was reserved.
 Settle = Callable[[Any], Union[int, Outcome, None]]
-#: Reads what an exception means; None for what `outcome_of` makes of it.
+#: Reads what an exception means; None for what `sluicegate.classify` makes of it.
 Classify = Callable[[Exception], Optional[Outcome]]
 #: Is told every event, with its time in seconds since the Unix epoch.
 Observer = Callable[[float, Event], None]
@@ -149,7 +149,7 @@ class Gate:
         the engine sends one.
 
         ``cost`` is what an attempt reserves, in quota tokens; 0 counts as a request alone. ``settle(result)`` says what it
-        took. An exception of the function is an attempt that failed: ``classify``, or else `outcome_of`, says what that
+        took. An exception of the function is an attempt that failed: ``classify``, or else `sluicegate.classify`, says what that
         means, and one that means nothing is not tried again. The last one is raised if no attempt succeeds; where the engine
         ended the call itself, `Refused`, `Expired` or `Cancelled`. `Closed`, `InputError` (``unknown_model``) and `Forked`
         say that it was never taken.

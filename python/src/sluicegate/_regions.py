@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Optional
 
-#: The SDK's own retries are off: two who retry multiply their attempts.
-ONE_ATTEMPT = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
+#: The SDK's own retries are off: two who retry multiply their attempts. The mode is the SDK's default, whose errors say of
+#: themselves what callers are used to.
+ONE_ATTEMPT = {"retries": {"total_max_attempts": 1, "mode": "legacy"}}
 
 OPERATIONS = {
     "converse": "Converse",
@@ -53,7 +54,13 @@ def create(client: Any, region: str) -> Any:
         def get_auth_token(self, **_: Any) -> Any:
             return signer._auth_token
 
-    return Session().create_client(**arguments(client, region))
+    return related(Session().create_client(**arguments(client, region)), client)
+
+
+def related(twin: Any, client: Any) -> Any:
+    """The twin raises the client's own classes of exceptions, which each session makes anew."""
+    twin._exceptions_factory, twin._exceptions = client._exceptions_factory, client.exceptions
+    return twin
 
 
 class Events:
