@@ -9,7 +9,7 @@ use sluicegate_bedrock::Catalogue;
 use crate::exit::{Code, Failure};
 
 /// The built-in policy of `--local`, which is also the sample to start from.
-pub(crate) const SAMPLE: &str = include_str!("../../../tests/samples/policy.yaml");
+pub(crate) const SAMPLE: &str = include_str!("policy.yaml");
 /// What the built-in policy is called in messages.
 pub(crate) const SAMPLE_NAME: &str = "tests/samples/policy.yaml (built in)";
 /// No policy is larger; whoever names a video by mistake is told so at once.

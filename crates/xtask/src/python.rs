@@ -15,10 +15,26 @@ const LEAST: (u32, u32) = (3, 9);
 /// The oldest that everything the tests need is for.
 const LEAST_OF_ALL_TESTS: (u32, u32) = (3, 10);
 /// The tests that need nothing but pytest, for every other interpreter and for the sdist.
-const EVERYWHERE: &[&str] =
-    &["tests/test_policy.py", "tests/test_traces.py", "tests/test_pieces.py", "tests/test_retrying.py"];
+const EVERYWHERE: &[&str] = &[
+    "tests/test_policy.py",
+    "tests/test_traces.py",
+    "tests/test_pieces.py",
+    "tests/test_retrying.py",
+    "tests/test_command.py",
+];
 /// The profile of `cargo test`, whose dependencies are compiled by then; a release build of the AWS SDK takes minutes.
 const PROFILE: &str = "dev";
+
+/// The crates within the sdist.
+const OURS: &[&str] = &[
+    "sluicegate",
+    "sluicegate-bedrock",
+    "sluicegate-cli",
+    "sluicegate-driver",
+    "sluicegate-fake-bedrock",
+    "sluicegate-python",
+    "sluicegate-sim",
+];
 
 /// Builds, installs and tests the package.
 pub(crate) fn step(_: &[String]) -> Outcome {
@@ -62,12 +78,11 @@ pub(crate) fn step(_: &[String]) -> Outcome {
     ]))?;
     run(inside(&python).args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]))?;
 
-    // Its build takes what it needs from the package and the registries; only what is compiled already is shared.
     let from_source = venv::environment(&base, &home.join("sdist"), b"pytest", &["pytest"])?;
-    let sdist = the_only(&dist, "gz")?;
+    let unpacked = unpack(&the_only(&dist, "gz")?, &home.join("unpacked"))?;
     let mut pip = Command::new(&from_source);
-    pip.env("CARGO_TARGET_DIR", &target).env("MATURIN_PEP517_ARGS", format!("--profile {PROFILE}"));
-    pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]).arg(sdist);
+    pip.env("CARGO_TARGET_DIR", &target).env("MATURIN_PEP517_ARGS", apart_from_the_checkout());
+    pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]).arg(unpacked);
     run(&mut pip)?;
     run(inside(&from_source).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(EVERYWHERE))?;
 
@@ -87,6 +102,23 @@ fn install(python: &Path, how: &[&str], package: &Path) -> Outcome {
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]).args(how).arg(package);
     run(&mut pip)
+}
+
+/// Unpacks an sdist, with the present as the time of every file: cargo must take nothing for built already.
+fn unpack(sdist: &Path, to: &Path) -> Outcome<PathBuf> {
+    // What an earlier run left.
+    drop(std::fs::remove_dir_all(to));
+    std::fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    run(Command::new("tar").arg("-xmzf").arg(sdist).arg("--strip-components=1").arg("-C").arg(to))?;
+    Ok(to.to_path_buf())
+}
+
+/// What maturin is told when it builds the sdist. In one target folder cargo would mix the sdist's crates up with those of
+/// the checkout, for they lie at the same places within their workspaces; built another way they are others, while what
+/// comes from the registry is shared.
+fn apart_from_the_checkout() -> String {
+    let other = |name: &&str| format!(" --config profile.{PROFILE}.package.{name}.debug=false");
+    format!("--profile {PROFILE}{}", OURS.iter().map(|name| other(name)).collect::<String>())
 }
 
 /// The one file in `folder` that ends so.
