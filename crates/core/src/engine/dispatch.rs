@@ -10,7 +10,7 @@ use super::start::Start;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
-use crate::defaults::PASSING_LOOKED_AT;
+use crate::defaults::{PASSING_LOOKED_AT, SERVICE_TIME_LEAST_PERMILLE};
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::random::Rng;
@@ -151,13 +151,23 @@ impl Engine {
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
     ///
+    /// Where somebody has waited for longer than the call has in all, this leaves time for nearly every answer, since who
+    /// starts later only takes the place of another. While the queue is younger, what holds it up may be over soon, and
+    /// nine of ten are enough: better late with a chance than refused with none.
+    ///
     /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
     /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         let deadline = call.deadline?;
         let state = &self.endpoints[usize::from(endpoint.0)];
         let within = deadline.saturating_since(submitted);
-        let latest = deadline.saturating_sub(state.service_times.allowance_within(within, call.max_tokens));
+        let times = &state.service_times;
+        let allowance = if self.model(call.model).queue.was_empty(submitted, within) {
+            times.quantile(SERVICE_TIME_LEAST_PERMILLE, call.max_tokens)
+        } else {
+            times.allowance_within(within, call.max_tokens)
+        };
+        let latest = deadline.saturating_sub(allowance);
         Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
     }
 

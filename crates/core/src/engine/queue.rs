@@ -1,5 +1,7 @@
 //! The calls that wait for one model: fair between tenants, by priority and age within one.
 
+use core::time::Duration;
+
 use super::calls::{ByDeadline, CallState, InOrder};
 use super::io::{CallId, TenantId};
 use super::store::{Named, Store};
@@ -83,6 +85,8 @@ pub(super) struct Queue {
     /// What the least served tenant stood at when last looked at.
     floor: u64,
     calls: usize,
+    /// When the first call came that found nobody waiting; since then somebody has waited.
+    since: Timestamp,
     tokens: u64,
     /// Sum of the weights of the tenants with waiting calls.
     weights: u64,
@@ -97,6 +101,7 @@ impl Queue {
             by_deadline: Tree::NEW,
             floor: 0,
             calls: 0,
+            since: Timestamp::ZERO,
             tokens: 0,
             weights: 0,
         }
@@ -131,6 +136,11 @@ impl Queue {
         self.by_deadline.at_or_after(calls, &(due, CallId(0)))
     }
 
+    /// Whether nobody waited at some time in the `within` before `at`.
+    pub(super) fn was_empty(&self, at: Timestamp, within: Duration) -> bool {
+        self.calls == 0 || at.saturating_since(self.since) < within
+    }
+
     /// The least urgent call of those that have a deadline.
     pub(super) fn due_last(&self, calls: &Store<CallState>) -> Option<u32> {
         self.by_deadline.last(calls)
@@ -157,6 +167,9 @@ impl Queue {
             state.weight = weight.max(1);
             self.weights += u64::from(state.weight);
             self.turns.insert(&mut self.tenants, slot);
+        }
+        if self.calls == 0 {
+            self.since = calls[call].submitted;
         }
         self.calls += 1;
         self.tokens = self.tokens.saturating_add(tokens);

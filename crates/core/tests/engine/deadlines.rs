@@ -221,6 +221,9 @@ fn a_few_slow_answers_leave_calls_time_to_wait() {
         desk.exchange(id, 10, seconds(if id % 20 == 0 { 19 } else { 4 }), Outcome::success(10));
     }
     desk.submit(200, 10);
+    desk.submit(199, 10);
+    // Somebody has waited for longer than any of those who come now has in all.
+    desk.pass(seconds(61));
     for (id, limit) in [(201, 20), (202, 60), (203, 5)] {
         desk.submit_within(id, 10, seconds(limit));
         assert_eq!(desk.end_of(id), None);
@@ -235,6 +238,27 @@ fn a_few_slow_answers_leave_calls_time_to_wait() {
     assert!((500..1_000).contains(&waited(203)), "nine of ten are answered within 4.5 s");
     assert_eq!(waited(201), 5_000, "a quarter of its time");
     assert!((38_000..41_000).contains(&waited(202)), "it has time enough for the slow ones");
+}
+
+#[test]
+fn while_the_queue_is_young_calls_wait_as_long_as_nine_of_ten_would_be_answered() {
+    let mut desk = Desk::new(&single(&json!({"concurrency": 1})));
+    for id in 0..100 {
+        desk.exchange(id, 10, seconds(if id % 20 == 0 { 8 } else { 4 }), Outcome::success(10));
+    }
+    desk.submit(200, 10);
+    let started = desk.now;
+    desk.submit(201, 10);
+    desk.submit_within(202, 10, seconds(20));
+    desk.wake_for(WakeReason::Deadline);
+    let waited = desk.now.saturating_since(started).as_millis();
+    assert!((15_000..16_000).contains(&waited) && desk.end_of(202).is_some(), "nine of ten take 4.5 s: {waited}");
+    desk.pass(seconds(20));
+    let started = desk.now;
+    desk.submit_within(203, 10, seconds(20));
+    desk.wake_for(WakeReason::Deadline);
+    let waited = desk.now.saturating_since(started).as_millis();
+    assert!((11_000..12_000).contains(&waited) && desk.end_of(203).is_some(), "nearly all take 9 s: {waited}");
 }
 
 #[test]
