@@ -1,0 +1,62 @@
+// What a whole call through the gate costs, beside what others make of an empty job. `npm run bench`; the table of
+// README.md is its output. One job at a time, as each would run it alone; nothing waits.
+
+import Bottleneck from "bottleneck";
+import { ConsecutiveBreaker, ExponentialBackoff, circuitBreaker, handleAll, retry, wrap } from "cockatiel";
+import pLimit from "p-limit";
+import pRetry from "p-retry";
+import { Engine, Gate, Policy, Random } from "sluicegate";
+import { Bench } from "tinybench";
+
+const policy = Policy.parse({
+  pools: { p: { concurrency: 1000 } },
+  endpoints: { e: { model: "m", pools: ["p"] } },
+});
+const limits = Policy.parse({
+  pools: { p: { requests_per_minute: 1e9, tokens_per_minute: 1e9 } },
+  endpoints: { e: { model: "m", pools: ["p"] } },
+});
+const job = () => undefined;
+const request = { model: "m", cost: 1 };
+const gate = new Gate(policy, { seed: 1 });
+const limited = new Gate(limits, { seed: 1 });
+
+const engine = new Engine(limits, 0);
+const random = Random.seeded(1);
+let now = 0;
+let id = 0;
+function life() {
+  now += 1000;
+  id += 1;
+  engine.handle(now, { type: "submit", call: { id, model: 0, tokens: 100 } }, random);
+  const { attempt } = engine.pollDecision();
+  engine.handle(now, { type: "report", attempt, outcome: { class: "success", spent: 90 } }, random);
+  engine.pollDecision();
+}
+
+const bottleneck = new Bottleneck({ maxConcurrent: 1000 });
+const reservoir = new Bottleneck({ maxConcurrent: 1000, reservoir: 2 ** 50 });
+const policies = wrap(
+  retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }),
+  circuitBreaker(handleAll, { halfOpenAfter: 1000, breaker: new ConsecutiveBreaker(5) }),
+);
+const limit = pLimit(1000);
+
+const bench = new Bench({ time: 1500, warmupTime: 500, now: () => Number(process.hrtime.bigint()) / 1e6 });
+bench
+  .add("sluicegate `engine`: submit, decide, report, end", life)
+  .add("sluicegate `gate.run`, concurrency", () => gate.run(request, job))
+  .add("sluicegate `gate.run`, requests and tokens a minute", () => limited.run(request, job))
+  .add("bottleneck `schedule`, concurrency", () => bottleneck.schedule(async () => undefined))
+  .add("bottleneck `schedule`, reservoir", () => reservoir.schedule(async () => undefined))
+  .add("cockatiel retry and breaker", () => policies.execute(job))
+  .add("p-limit and p-retry", () => limit(() => pRetry(job)));
+await bench.run();
+
+console.log("| what | median, us | mean, us |\n|---|--:|--:|");
+for (const { name, result } of bench.tasks) {
+  const { p50, mean } = result.latency;
+  console.log(`| ${name} | ${(p50 * 1000).toFixed(2)} | ${(mean * 1000).toFixed(2)} |`);
+}
+gate.close();
+limited.close();
