@@ -16,6 +16,8 @@ const limits = Policy.parse({
   pools: { p: { requests_per_minute: 1e9, tokens_per_minute: 1e9 } },
   endpoints: { e: { model: "m", pools: ["p"] } },
 });
+/** Milliseconds for each row. */
+const time = Number(process.env.SLUICEGATE_BENCH_MS ?? 1500);
 const job = () => undefined;
 const request = { model: "m", cost: 1 };
 const gate = new Gate(policy, { seed: 1 });
@@ -42,7 +44,7 @@ const policies = wrap(
 );
 const limit = pLimit(1000);
 
-const bench = new Bench({ time: 1500, warmupTime: 500, now: () => Number(process.hrtime.bigint()) / 1e6 });
+const bench = new Bench({ time, warmupTime: time / 3, now: () => Number(process.hrtime.bigint()) / 1e6 });
 bench
   .add("sluicegate `engine`: submit, decide, report, end", life)
   .add("sluicegate `gate.run`, concurrency", () => gate.run(request, job))
