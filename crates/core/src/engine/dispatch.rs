@@ -232,7 +232,8 @@ impl Engine {
             if core::mem::take(&mut first)
                 && let Some(at) = self.is_stuck(now, id)
             {
-                debug_assert!(
+                #[cfg(feature = "audit")]
+                assert!(
                     matches!(self.route(now, id, rng), Route::Wait(afresh) if afresh == at && self.idle.is_empty()),
                     "{id:?} is no longer stuck"
                 );

@@ -103,7 +103,8 @@ impl Engine {
             .fold(self.endpoints[index].changes, |sum, pool| sum.wrapping_add(self.pool_changes[usize::from(pool.0)]));
         let Answer { start, until, .. } = match self.endpoints[index].answers.find(now, tokens, changes) {
             Some(answer) => {
-                debug_assert_eq!(
+                #[cfg(feature = "audit")]
+                assert_eq!(
                     answer.start,
                     self.start_afresh(now, endpoint, tokens).0,
                     "{endpoint:?} has changed unnoticed"
