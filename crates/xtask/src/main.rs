@@ -167,7 +167,7 @@ fn test(arguments: &[String]) -> Outcome {
         let audited = ["-p", "sluicegate", "--features", "audit", "--test", "engine", "--test", "invariants"];
         run(cargo().args(["test", "--locked"]).args(audited))?;
     }
-    run(cargo().args(["test", "--workspace", "--locked"]).args(arguments))
+    run(cargo().args(["test", "--locked"]).args(arguments))
 }
 
 /// Says how to add a missing component, instead of cargo's "no such command".
