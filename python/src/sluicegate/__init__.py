@@ -19,6 +19,7 @@ from ._errors import (
 )
 from ._failures import outcome_of as classify
 from ._gate import Gate, HeldPermit, StackedRetryWarning
+from ._httpx import AsyncTransport, Transport
 from ._options import call
 from ._retrying import Retrying, Try, retrying
 from ._sluicegate import (
@@ -56,6 +57,7 @@ from ._wrap import wrap
 
 __all__ = [
     "Admission",
+    "AsyncTransport",
     "Attempt",
     "Backoff",
     "Breaker",
@@ -94,6 +96,7 @@ __all__ = [
     "SnapshotError",
     "StackedRetryWarning",
     "Standing",
+    "Transport",
     "Trial",
     "Try",
     "Verdict",

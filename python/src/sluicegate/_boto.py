@@ -15,23 +15,11 @@ from botocore.response import StreamingBody
 from ._errors import InputError, SluicegateError
 from ._failures import outcome_of
 from ._gate import Gate
+from ._nearest import NEAREST
 from ._options import options
 from ._regions import OPERATIONS, Events, Regions, create
 from ._sluicegate import Attempt, EndReason, Plan, StreamWatch, Ticket, lowered
 from ._waiting import Made, drive, raise_end
-
-#: What the engine's own ends are to callers of boto3: the service's error that comes nearest, so that whoever catches that
-#: one catches ours, and nobody repeats what cannot help.
-_NEAREST = {
-    "deadline": ("ModelTimeoutException", 408),
-    "expired": ("ModelTimeoutException", 408),
-    "queue_full": ("ThrottlingException", 429),
-    "target_wait": ("ThrottlingException", 429),
-    "too_large": ("ValidationException", 400),
-    "no_endpoint": ("ServiceUnavailableException", 503),
-    "unknown_model": ("ResourceNotFoundException", 404),
-}
-
 
 @functools.lru_cache(maxsize=None)
 def _joined(ours: type, theirs: type) -> type:
@@ -41,7 +29,7 @@ def _joined(ours: type, theirs: type) -> type:
 
 def as_client_error(client: Any, operation: str, error: SluicegateError) -> SluicegateError:
     """An error of ours that is an error of the client's as well."""
-    code, status = _NEAREST.get(error.code, (None, 0))
+    code, status = NEAREST.get(error.code, (None, 0))
     if code is None:
         return error
     ours: Any = type(error)
