@@ -117,8 +117,8 @@ fn unpack(sdist: &Path, to: &Path) -> Outcome<PathBuf> {
 /// the checkout, for they lie at the same places within their workspaces; built another way they are others, while what
 /// comes from the registry is shared.
 fn apart_from_the_checkout() -> String {
-    let other = |name: &&str| format!(" --config profile.{PROFILE}.package.{name}.debug=false");
-    format!("--profile {PROFILE}{}", OURS.iter().map(|name| other(name)).collect::<String>())
+    let others = OURS.iter().map(|name| format!(" --config profile.{PROFILE}.package.{name}.debug=false"));
+    format!("--profile {PROFILE}{}", others.collect::<String>())
 }
 
 /// The one file in `folder` that ends so.
