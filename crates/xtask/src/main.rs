@@ -3,6 +3,8 @@
 //! No dependencies and plain `std::process`, so that a fresh clone starts its first check within seconds.
 
 mod deny;
+mod kotlin;
+mod mobile;
 mod no_host;
 mod peers;
 mod playground;
@@ -46,6 +48,8 @@ const STEPS: &[Step] = &[
         about: "the wheel and the sdist: their types, and their tests on every Python there is",
         run: python::step,
     },
+    Step { name: "mobile", about: "the generated Kotlin and Swift files are the library's own", run: mobile::step },
+    Step { name: "kotlin", about: "the Maven module: its tests against the embedded fake", run: kotlin::step },
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 
