@@ -6,7 +6,7 @@ const PAST_US = 24 * 60 * 60 * 1e6;
 /** Timers of browsers and of Node take no more than this. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** A timer that fires so much before its time was moved by somebody: a test's, for one. Less is its coarseness. */
+/** How much before its time a timer may seem to fire, because clocks are coarse. */
 const COARSE_US = 2000;
 
 interface Timer {
@@ -59,16 +59,19 @@ export class Clock {
   #set(at: number): void {
     clearTimeout(this.#timer as ReturnType<typeof setTimeout>);
     const wait = Math.min(Math.max(Math.ceil((at - this.now()) / 1000), 0), LONGEST_MS);
+    const from = Date.now();
     this.#armed = at;
-    this.#timer = setTimeout(() => this.#fire(at, wait === LONGEST_MS), wait) as Timer;
+    this.#timer = setTimeout(() => this.#fire(wait < LONGEST_MS && Date.now() - from >= wait ? at : 0), wait) as Timer;
   }
 
-  #fire(at: number, early: boolean): void {
+  /** `passed` is what the system's clock says to have reached. */
+  #fire(passed: number): void {
     this.#timer = undefined;
     this.#armed = Infinity;
-    // Fake timers move without the monotonic clock. It is never set back, so both go on from here together.
-    const ahead = at - this.now();
-    if (ahead > COARSE_US && !early) this.#start += ahead;
+    // Fake timers of tests move the system's clock and not always the monotonic one. It follows, and is never set back. Where
+    // both are coarse, as in browsers that hide the time, both seem to be early and nothing is moved.
+    const ahead = passed - this.now();
+    if (ahead > COARSE_US) this.#start += ahead;
     if (!this.#idle) this.#wake();
     this.#idle = false;
   }

@@ -168,25 +168,29 @@ test("other commands go past the gate", async (t) => {
   assert.deepEqual(events, []);
 });
 
-test("at 1.5 times the quota: 0.97 of the oracle, at most 1 % refused, by the fake's books", { timeout: 300_000 }, async (t) => {
+/** Real time on a quiet machine, three minutes of it: no part of CI, where others work as well. */
+const quiet = process.env.SLUICEGATE_MEASURE === "1" ? false : "needs a quiet machine and SLUICEGATE_MEASURE=1";
+
+test("at 1.5 times the quota: 0.97 of the oracle, at most 1 % refused", { timeout: 600_000, skip: quiet }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "sluicegate-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "figures.json");
   const peer = fileURLToPath(new URL("support/peer.mjs", import.meta.url));
-  const scenario = ["--load", "1.5", "--warm-up", "20", "--seconds", "40", "--brownout", "0", "--recovery", "0"];
+  const scenario = ["--load", "1.5", "--brownout", "0", "--recovery", "0"];
   // The client in the place of a client of Python's is this package's.
   const client = ["--peer", "boto3-standard", "--peer-python", process.execPath, "--peer-client", peer];
   const environment = { SLUICEGATE_TEST_QUOTAS: '{"requests_per_minute":60,"tokens_per_minute":6000000}' };
   const output = ["-o", join(folder, "report.html"), "--json", file];
-  // It ends with 10 where another client than ours misses something; the figures say what this is about.
+  // It ends with 10 where some client misses what it promises; here the figures are judged.
   await promisify(execFile)(CLI, ["compare", "--local", ...scenario, ...client, ...output], {
     env: { ...process.env, ...environment },
   }).catch((error) => {
     if (error.code !== 10) throw error;
   });
-  const figures = JSON.parse(readFileSync(file, "utf8"));
-  const ours = figures.clients.find(({ name }) => name === "boto3-standard");
-  t.diagnostic(JSON.stringify({ goodput: ours.goodput, refused: ours.quota_refused_share ?? ours.refused_share }));
-  assert.ok(ours.goodput >= 0.97, `goodput ${ours.goodput}`);
-  assert.ok((ours.quota_refused_share ?? ours.refused_share) <= 0.01, JSON.stringify(ours));
+  // By the fake's books, none by a client's.
+  const { clients } = JSON.parse(readFileSync(file, "utf8"));
+  const { goodput, quota_phase: quotas } = clients.find(({ client }) => client === "boto3-standard");
+  t.diagnostic(`goodput ${goodput}, refused ${quotas.refused_share}`);
+  assert.ok(goodput >= 0.97, `goodput ${goodput}`);
+  assert.ok(quotas.refused_share <= 0.01, `refused ${quotas.refused_share}`);
 });
