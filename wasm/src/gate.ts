@@ -288,10 +288,6 @@ export class Gate {
     if (this.#runs.size === 0) this.#clock.stop();
   }
 
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
   /** @internal The kind of a call's next turn; what it is about stands in `slots`. */
   turn(call: number): number {
     return this.#desk.turn(call);

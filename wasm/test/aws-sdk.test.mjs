@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -95,6 +96,34 @@ test("streams are handed out as they come and settle at their end", async (t) =>
   assert.equal(gate.inFlight, 0);
 });
 
+test("a stream that breaks early is asked for elsewhere, and one that breaks later is the caller's", async (t) => {
+  const broken = (tokens) => ({
+    stream_error: { error: "internal_server", after_output_tokens: tokens, share_permille: 1000 },
+  });
+  const early = await gated(t, [lane("us-east-1", { faults: always(broken(0)) }), lane("eu-west-1")]);
+  // A Region that was not tried yet is as good as any: some of these begin in the wrong one.
+  for (let count = 0; count < 6; count += 1) {
+    const { stream } = await early.client.send(new ConverseStreamCommand(converse(`Hello ${count}`)));
+    let words = 0;
+    for await (const event of stream) words += event.contentBlockDelta !== undefined;
+    assert.ok(words > 0);
+  }
+  const classes = early.settled().map((event) => event.class);
+  assert.equal(classes.filter((name) => name === "success").length, 6);
+  assert.ok(classes.length > 6, String(classes));
+
+  const late = await gated(t, [lane("us-east-1", { faults: always(broken(3)) })]);
+  const begun = await late.client.send(new ConverseStreamCommand(converse()));
+  await assert.rejects(async () => {
+    for await (const event of begun.stream) assert.ok(event);
+  }, { name: "InternalServerException" });
+  assert.deepEqual(
+    late.settled().map((event) => event.class),
+    ["stream_broken_delivered"],
+  );
+  assert.equal(early.gate.inFlight + late.gate.inFlight, 0);
+});
+
 test("a stream that its caller drops is settled", async (t) => {
   const { client, gate, settled } = await gated(t, [lane("us-east-1", { tokens_per_second: 50 })]);
   const { stream } = await client.send(new ConverseStreamCommand(converse()));
@@ -114,6 +143,42 @@ test("a Region that is out is left for another, by one client", async (t) => {
   assert.equal(answers.length, 7);
   assert.ok(answers.every(({ endpoint }) => endpoint === 0));
   assert.ok(settled().some(({ endpoint, class: kind }) => endpoint === 1 && kind !== "success"));
+});
+
+test("each attempt goes to its Region's own host, signed for it, and to its profile", async () => {
+  const sent = [];
+  const requestHandler = {
+    handle: async (request) => {
+      sent.push(request);
+      const answer = { output: {}, usage: {}, stopReason: "end_turn" };
+      // The first Region does not have the model.
+      const [statusCode, type, body] = sent.length === 1 ? [404, "ResourceNotFoundException", {}] : [200, "", answer];
+      const headers = { "content-type": "application/json", "x-amzn-errortype": type };
+      return { response: { statusCode, headers, body: Readable.from([JSON.stringify(body)]) } };
+    },
+  };
+  const gate = new Gate({
+    pools: { east: { requests_per_minute: 600 }, west: { requests_per_minute: 600 } },
+    endpoints: {
+      east: { model: MODEL, region: "us-east-1", pools: ["east"] },
+      west: { model: MODEL, target: `eu.${MODEL}`, region: "eu-west-1", pools: ["west"], group: 1 },
+    },
+  });
+  const client = new BedrockRuntimeClient({ region: "us-east-1", credentials: CREDENTIALS, requestHandler });
+  client.middlewareStack.use(sluicegate(gate));
+  await client.send(new ConverseCommand(converse()));
+  const seen = sent.map(({ hostname, path, headers }) => [
+    hostname,
+    headers.host,
+    decodeURIComponent(path),
+    /Credential=[^/]+\/\d+\/([^/]+)\//.exec(headers.authorization)[1],
+  ]);
+  const wanted = (region, target) => {
+    const host = `bedrock-runtime.${region}.amazonaws.com`;
+    return [host, host, `/model/${target}/converse`, region];
+  };
+  assert.deepEqual(seen[0], wanted("us-east-1", MODEL));
+  assert.deepEqual(seen.at(-1), wanted("eu-west-1", `eu.${MODEL}`));
 });
 
 test("the last error is the SDK's own, and the SDK does not retry beside the gate", async (t) => {

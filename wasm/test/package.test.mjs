@@ -116,6 +116,7 @@ test("types are right for every way to import", () => {
   // The file of the module itself has none, and older ways of resolving do not know entries.
   const ignored = ["--exclude-entrypoints", "./core.wasm", "--ignore-rules", "cjs-resolves-to-esm"];
   execFileSync(tool("attw"), [tarball, "--profile", "node16", ...ignored], { encoding: "utf8" });
+  execFileSync(tool("tsc"), ["-p", "test"], { cwd: packageFolder, encoding: "utf8" });
   execFileSync(tool("publint"), [tarball, "--strict"], { encoding: "utf8" });
 });
 
