@@ -2,7 +2,8 @@
 
 64 threads around boto3, each with calls of its own one after the other, then 2,000 asyncio tasks around aiobotocore, each at its
 time; both against a fake Bedrock of their own, whose books the figures come from. The oracle is what the quotas of two Regions
-refill while it counts: from some seconds after the first call, when it has used up what the buckets held, to the last.
+refill while it counts: from some seconds after the first call to the last. What the buckets still hold by then may lift a
+figure above 1.
 
 It needs the package, boto3, aiobotocore and the ``sluicegate`` command (SLUICEGATE_COMMAND names one), and a quiet machine.
 """

@@ -159,6 +159,20 @@ def test_a_call_that_cannot_make_its_deadline_is_told_when_it_could():
     assert caught.value.code == "deadline"
 
 
+def test_a_deadline_that_passes_between_attempts_names_the_service_s_last_word_as_its_cause():
+    class Throttled(Exception):
+        status_code = 429
+
+    def throttled(attempt):
+        raise Throttled("Too many requests, please wait before trying again.")
+
+    # A refused pool rests for a quarter of a second at least.
+    with pytest.raises(sluicegate.CallEnded) as caught:
+        Gate(SPENDTHRIFT).run(throttled, model="m", cost=1, deadline=0.2)
+    assert caught.value.code in ("expired", "deadline")
+    assert isinstance(caught.value.__cause__, Throttled)
+
+
 def test_a_closed_gate_lets_nothing_in_and_what_is_out_goes_on():
     with Gate(one_slot()) as gate, gate.permit(model="m") as permit:
         gate.close()

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import functools
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Optional
 
 from aiobotocore.eventstream import AioEventStream
@@ -155,7 +155,7 @@ class GatedAio:
 
     async def converse(self, *args: Any, **kwargs: Any) -> Any:
         shared = self._sluicegate
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return await shared.client.converse(*args, **kwargs)
         keeper = shared.gate.keeper()
         plan, ticket = shared.submit("converse", kwargs, stream=False)
@@ -172,7 +172,7 @@ class GatedAio:
 
     async def invoke_model(self, *args: Any, **kwargs: Any) -> Any:
         shared = self._sluicegate
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return await shared.client.invoke_model(*args, **kwargs)
         keeper = shared.gate.keeper()
         plan, ticket = shared.submit("invoke_model", kwargs, stream=False)
@@ -193,12 +193,12 @@ class GatedAio:
         return await drive_async(keeper, ticket, make, functools.partial(shared.error, "invoke_model"))
 
     async def converse_stream(self, *args: Any, **kwargs: Any) -> Any:
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return await self._sluicegate.client.converse_stream(*args, **kwargs)
         return await _open_stream(self._sluicegate, "converse_stream", "stream", kwargs)
 
     async def invoke_model_with_response_stream(self, *args: Any, **kwargs: Any) -> Any:
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return await self._sluicegate.client.invoke_model_with_response_stream(*args, **kwargs)
         return await _open_stream(self._sluicegate, "invoke_model_with_response_stream", "body", kwargs)
 
@@ -218,7 +218,7 @@ class GatedAio:
         await self.close()
 
 
-async def _open_stream(shared: _Shared, method: str, field: str, kwargs: Mapping[str, Any]) -> Any:
+async def _open_stream(shared: _Shared, method: str, field: str, kwargs: dict[str, Any]) -> Any:
     """As its twin for threads."""
     keeper = shared.gate.keeper()
     plan, ticket = shared.submit(method, kwargs, stream=True)

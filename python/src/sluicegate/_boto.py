@@ -56,9 +56,11 @@ class Shared:
     def error(self, method: str, error: SluicegateError) -> SluicegateError:
         return as_client_error(self.client, OPERATIONS[method], error)
 
-    def submit(self, method: str, request: Mapping[str, Any], stream: bool) -> tuple[Plan, Ticket]:
-        """Estimates the cost of a request and submits its call."""
+    def submit(self, method: str, request: dict[str, Any], stream: bool) -> tuple[Plan, Ticket]:
+        """Estimates the cost of a request and submits its call. A body to be read is read, since it may be sent twice."""
         model, given = request["modelId"], options()
+        if hasattr(request.get("body"), "read"):
+            request["body"] = request["body"].read()
         try:
             if method.startswith("converse"):
                 plan = self.appraiser.plan_converse(model, request, given, stream)
@@ -88,7 +90,7 @@ def told(attempt: Attempt, answer: Any) -> Any:
 
 
 def body_of(request: Mapping[str, Any]) -> bytes:
-    """The bytes of an InvokeModel body. Of anything that is read only once, such as a file, the size is not known."""
+    """The bytes of an InvokeModel body; none where it is something else, for the client to refuse."""
     body = request.get("body", b"")
     if isinstance(body, str):
         return body.encode()
@@ -182,7 +184,7 @@ class Gated:
 
     def converse(self, *args: Any, **kwargs: Any) -> Any:
         shared = self._sluicegate
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return shared.client.converse(*args, **kwargs)
         plan, ticket = shared.submit("converse", kwargs, stream=False)
 
@@ -198,7 +200,7 @@ class Gated:
 
     def invoke_model(self, *args: Any, **kwargs: Any) -> Any:
         shared = self._sluicegate
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return shared.client.invoke_model(*args, **kwargs)
         plan, ticket = shared.submit("invoke_model", kwargs, stream=False)
 
@@ -217,12 +219,12 @@ class Gated:
         return drive(shared.desk, ticket, make, functools.partial(shared.error, "invoke_model"))
 
     def converse_stream(self, *args: Any, **kwargs: Any) -> Any:
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return self._sluicegate.client.converse_stream(*args, **kwargs)
         return open_stream(self._sluicegate, "converse_stream", "stream", kwargs)
 
     def invoke_model_with_response_stream(self, *args: Any, **kwargs: Any) -> Any:
-        if args or "modelId" not in kwargs:
+        if args or not isinstance(kwargs.get("modelId"), str):
             return self._sluicegate.client.invoke_model_with_response_stream(*args, **kwargs)
         return open_stream(self._sluicegate, "invoke_model_with_response_stream", "body", kwargs)
 
@@ -249,7 +251,7 @@ def counted(shared: Shared, request: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**request, "modelId": endpoints[0].target} if endpoints else request
 
 
-def open_stream(shared: Shared, method: str, field: str, kwargs: Mapping[str, Any]) -> Any:
+def open_stream(shared: Shared, method: str, field: str, kwargs: dict[str, Any]) -> Any:
     """Opens a stream: attempts are repeated as long as nothing of the answer has come. An error in the stream that ends the
     call is handed out in the stream, where callers of boto3 expect it."""
     plan, ticket = shared.submit(method, kwargs, stream=True)
