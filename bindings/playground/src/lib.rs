@@ -9,7 +9,7 @@ use sluicegate::{Policy, Timestamp};
 use sluicegate_sim::{Effect, LaneId, Live, SideBySide};
 use wasm_bindgen::prelude::*;
 
-pub use setup::{Fault, Setup};
+pub use setup::{Fault, Play, Setup};
 
 type Result<T> = core::result::Result<T, JsError>;
 
@@ -136,14 +136,14 @@ pub fn policy_of(scenario: &str) -> Result<String> {
     Ok(text(&setup::scenario(scenario).map_err(faulty)?.policy_document()))
 }
 
-/// What a file of calls holds: `{calls, rate}`, the rate in calls per 1,000 seconds.
+/// What a file of calls, a trace or a log, holds: `{calls, rate}`, the rate in calls per 1,000 seconds.
 ///
 /// # Errors
 /// What is wrong with it, and where, as JSON.
 #[wasm_bindgen(js_name = readCalls)]
 pub fn read_calls(text: &str) -> Result<String> {
-    let trace = setup::trace(text).map_err(faulty)?;
-    Ok(self::text(&serde_json::json!({"calls": trace.rows().len(), "rate": trace.mean_per_1000_s()})))
+    let (calls, rate) = setup::Calls::read(text, 1).map_err(faulty)?.size();
+    Ok(self::text(&serde_json::json!({"calls": calls, "rate": rate})))
 }
 
 fn micros(value: f64) -> Timestamp {

@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluicegate::{Policy, PolicyError};
-use sluicegate_sim::{ClientKind, GateError, Pattern, Peer, RunError, Scenario, SideBySide, Trace};
+use sluicegate_sim::{
+    Arrival, ClientKind, GateError, Pattern, Peer, RunError, Scenario, SideBySide, TRACE_HEADER, Trace, log,
+};
 
+/// Faulty lines of a log that are told.
+const FAULTS_SHOWN: usize = 5;
 /// The name of the side that the policy is for.
 const OURS: &str = "sluicegate";
 
@@ -16,9 +20,20 @@ pub struct Setup {
     /// A peer's name, or `sluicegate`.
     sides: Vec<String>,
     policy: Value,
-    /// A recording as CSV, in place of the scenario's arrivals.
+    /// A file of calls, in place of the scenario's own: a trace as CSV, or a log.
     #[serde(default)]
-    trace: Option<String>,
+    calls: Option<String>,
+}
+
+/// What is played.
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Who plays it.
+    pub kinds: Vec<ClientKind>,
+    /// The calls of a file.
+    pub calls: Option<Vec<Arrival>>,
 }
 
 /// Something that is wrong.
@@ -47,16 +62,21 @@ impl Setup {
         serde_json::from_str(text).map_err(|error| vec![Fault::new("not_a_setup", "", &error.to_string())])
     }
 
-    /// The scenario and who plays it.
+    /// What is played.
     ///
     /// # Errors
     /// Every fault found in the first part that has any.
-    pub fn build(&self) -> Result<(Scenario, Vec<ClientKind>), Vec<Fault>> {
+    pub fn build(&self) -> Result<Play, Vec<Fault>> {
         let mut scenario = read(self.scenario.clone())?;
-        if let Some(csv) = &self.trace {
-            let trace =
-                Trace::from_csv(csv).map_err(|error| vec![Fault::new("trace", "/trace", &error.to_string())])?;
-            scenario.workload.arrivals = Pattern::Recorded { trace, rate_permille: 1_000, spread_us: 0 };
+        let mut calls = None;
+        if let Some(text) = &self.calls {
+            let multiplier = scenario.service.lanes.first().map_or(1, |lane| lane.output_multiplier);
+            match Calls::read(text, multiplier)? {
+                Calls::Log(own) => calls = Some(own),
+                Calls::Trace(trace) => {
+                    scenario.workload.arrivals = Pattern::Recorded { trace, rate_permille: 1_000, spread_us: 0 };
+                }
+            }
         }
         let kind = |name: &String| {
             if name == OURS {
@@ -67,7 +87,7 @@ impl Setup {
             peer.map(ClientKind::Peer).ok_or_else(|| vec![Fault::new("unknown_side", "/sides", name)])
         };
         let kinds = self.sides.iter().map(kind).collect::<Result<_, _>>()?;
-        Ok((scenario, kinds))
+        Ok(Play { scenario, kinds, calls })
     }
 
     /// The run at time zero.
@@ -75,8 +95,12 @@ impl Setup {
     /// # Errors
     /// As [`Setup::build`]; or the service or the policy does not fit.
     pub fn sides(&self) -> Result<SideBySide, Vec<Fault>> {
-        let (scenario, kinds) = self.build()?;
-        SideBySide::new(&scenario, &kinds).map_err(|error| match error {
+        let Play { scenario, kinds, calls } = self.build()?;
+        let sides = match calls {
+            Some(calls) => SideBySide::with_calls(&scenario, &kinds, calls),
+            None => SideBySide::new(&scenario, &kinds),
+        };
+        sides.map_err(|error| match error {
             RunError::Service(error) => {
                 let fault = |fault: &sluicegate_sim::ConfigFault| {
                     Fault::new(fault.code, &format!("/scenario/service{}", fault.path), "")
@@ -89,9 +113,39 @@ impl Setup {
     }
 }
 
-/// Reads a recording.
-pub(crate) fn trace(text: &str) -> Result<Trace, Vec<Fault>> {
-    Trace::from_csv(text).map_err(|error| vec![Fault::new("trace", "/trace", &error.to_string())])
+/// What a file of calls holds.
+pub(crate) enum Calls {
+    /// Times and lengths; all else is as the scenario's workload has it.
+    Trace(Trace),
+    /// Whole calls, all of them of the first tenant.
+    Log(Vec<Arrival>),
+}
+
+impl Calls {
+    /// Reads a trace or a log. `multiplier`: quota tokens per output token.
+    pub(crate) fn read(text: &str, multiplier: u64) -> Result<Self, Vec<Fault>> {
+        if text.trim_start_matches('\u{feff}').starts_with(TRACE_HEADER) {
+            let faulty = |error: sluicegate_sim::TraceError| vec![Fault::new("trace", "/calls", &error.to_string())];
+            return Trace::from_csv(text).map(Self::Trace).map_err(faulty);
+        }
+        let log = log::parse(text).map_err(|faults| {
+            let fault = |(line, what): &(usize, String)| Fault::new("log", "/calls", &format!("line {line}: {what}"));
+            faults.iter().take(FAULTS_SHOWN).map(fault).collect::<Vec<_>>()
+        })?;
+        Ok(Self::Log(log.arrivals(multiplier)))
+    }
+
+    /// How many, and how many in 1,000 seconds.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        match self {
+            Self::Trace(trace) => (trace.rows().len(), trace.mean_per_1000_s()),
+            Self::Log(calls) => {
+                let span = calls.last().map_or(0, |last| last.at.as_micros());
+                let gaps = (calls.len() as u64).saturating_sub(1);
+                (calls.len(), gaps.saturating_mul(1_000_000_000).checked_div(span).unwrap_or(0))
+            }
+        }
+    }
 }
 
 /// Reads a scenario.

@@ -36,6 +36,7 @@ mod gate;
 mod lane;
 mod ledger;
 mod live;
+pub mod log;
 mod oracle;
 mod peers;
 mod quantile;

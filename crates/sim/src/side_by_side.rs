@@ -62,6 +62,14 @@ impl SideBySide {
         Ok(Self { scenario: scenario.clone(), source, sides, arrivals: Vec::new(), now: Timestamp::ZERO })
     }
 
+    /// The same with calls from elsewhere, in the order of their times.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_calls(scenario: &Scenario, kinds: &[ClientKind], calls: Vec<Arrival>) -> Result<Self, RunError> {
+        Ok(Self { source: Source::listed(scenario, calls), ..Self::new(scenario, kinds)? })
+    }
+
     /// Plays all that happens up to a moment; one that has passed changes nothing.
     ///
     /// # Errors

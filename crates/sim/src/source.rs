@@ -31,6 +31,12 @@ enum Kind {
 }
 
 impl Source {
+    /// With calls from elsewhere, in the order of their times.
+    pub(crate) fn listed(scenario: &Scenario, calls: Vec<Arrival>) -> Self {
+        let kind = Kind::Listed { calls, place: 0, since: Timestamp::ZERO, from: Timestamp::ZERO };
+        Self { kind, ..Self::new(scenario) }
+    }
+
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let mut dice = Dice::stream(scenario.seed, stream::WORKLOAD);
         let workload = scenario.workload.clone();

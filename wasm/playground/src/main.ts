@@ -290,6 +290,7 @@ document.addEventListener("keydown", (event) => {
 
 const file = get<HTMLInputElement>("file");
 const drop = get("drop");
+const OWN_CALLS = get("file-hint").textContent ?? "";
 
 async function take(given: File | undefined): Promise<void> {
   if (!given) return;
@@ -311,7 +312,7 @@ get("file-clear").addEventListener("click", () => {
   recording = null;
   file.value = "";
   get("file-clear").hidden = true;
-  get("file-hint").textContent = "Drop a CSV trace or an event log here. It stays in this page.";
+  get("file-hint").textContent = OWN_CALLS;
   setup.load = presetOf(setup.preset).load;
   controls();
   restart();

@@ -49,8 +49,8 @@ export function scenarioOf(setup: Setup): JsonObject {
 
 /** The text handed to the simulator. */
 export function played(scenario: Json, policy: string, recording: Recording | null): string {
-  const trace = recording ? { trace: recording.text } : {};
-  return JSON.stringify({ scenario, sides: SIDES, policy: JSON.parse(policy), ...trace });
+  const calls = recording ? { calls: recording.text } : {};
+  return JSON.stringify({ scenario, sides: SIDES, policy: JSON.parse(policy), ...calls });
 }
 
 async function pipe(bytes: Uint8Array, through: CompressionStream | DecompressionStream): Promise<Uint8Array> {

@@ -35,15 +35,20 @@ const edit = async (page, change) => {
   await page.fill("#policy-text", change(policy));
 };
 
+/** The reports of a native run. */
+function native(setup) {
+  const command = ["run", "--quiet", "--locked", "--package", "sluicegate-playground", "--example", "reports"];
+  const options = { cwd: root, input: setup, encoding: "utf8", maxBuffer: 1 << 24 };
+  return execFileSync(process.env.CARGO ?? "cargo", command, options).trim();
+}
+
 test("a run in the page has the figures of a native run, byte for byte", async () => {
   const page = await browser.page();
   for (const scenario of ["overload", "outage", "tenants", "large"]) {
     await page.selectOption("#scenario", scenario);
     const setup = await page.evaluate(() => globalThis.playground.setup());
-    const command = ["run", "--quiet", "--locked", "--package", "sluicegate-playground", "--example", "reports"];
-    const native = execFileSync(process.env.CARGO ?? "cargo", command, { cwd: root, input: setup, encoding: "utf8" });
     await toEnd(page);
-    assert.equal(await page.evaluate(() => globalThis.playground.reports()), native.trim(), scenario);
+    assert.equal(await page.evaluate(() => globalThis.playground.reports()), native(setup), scenario);
     assert.match(await text(page, "#verdict"), /sluicegate/);
   }
   assert.deepEqual(page.wrong, []);
@@ -200,11 +205,36 @@ test("own calls come from a file, and what is wrong with it is said", async () =
   await steps(page, 10);
   await slide(page, "load", 2000);
   assert.match(await text(page, "#load-hint"), /recording's own rate/);
+  const reports = () => page.evaluate(() => globalThis.playground.reports());
+  await slide(page, "load", 1000);
+  await page.click("#restart");
+  await toEnd(page);
+  assert.equal(await reports(), native(await page.evaluate(() => globalThis.playground.setup())));
+
+  const event = (at_us, name, fields) => JSON.stringify({ at_us, event: { [name]: fields } });
+  const log = [JSON.stringify({ log: "sluicegate", version: 1, origin_unix_us: 1e15, models: ["m"] })];
+  for (let call = 0; call < 600; call++) {
+    const of = { call, attempt: call, endpoint: 0 };
+    const at = call * 500_000;
+    log.push(event(at, "sent", { ...of, number: 1, waited_us: 0, reserved_tokens: 1500 }));
+    const took_us = 2_000_000;
+    log.push(event(at + took_us, "settled", { ...of, class: "success", reserved_tokens: 1500, spent_tokens: 900, took_us }));
+    log.push(event(at + took_us, "ended", { call, reason: "answered", attempts: 1, took_us }));
+  }
+  await page.setInputFiles("#file", { name: "events.jsonl", mimeType: "", buffer: Buffer.from(log.join("\n")) });
+  await page.locator("#file-hint", { hasText: "events.jsonl: 600 calls, 2.0 a second" }).waitFor();
+  await toEnd(page);
+  assert.equal(await reports(), native(await page.evaluate(() => globalThis.playground.setup())));
+  assert.equal(JSON.parse(await reports())[2].all.in_time, 480, "the calls after the first minute");
+
   const wrong = csv.replace("\n300,", "\n50,");
   await page.setInputFiles("#file", { name: "wrong.csv", mimeType: "text/csv", buffer: Buffer.from(wrong) });
   await page.locator("#notice", { hasText: "wrong.csv: line 5: arrival_ms is before" }).waitFor();
+  const lines = Buffer.from('{"at_us": 5}\n[1]\n');
+  await page.setInputFiles("#file", { name: "wrong.jsonl", mimeType: "", buffer: lines });
+  await page.locator("#notice", { hasText: "wrong.jsonl: line 1: neither an event nor an input; line 2: not a JSON object" }).waitFor();
   await page.click("#file-clear");
-  assert.match(await text(page, "#file-hint"), /Drop a CSV trace/);
+  assert.match(await text(page, "#file-hint"), /^Drop a CSV trace/);
 });
 
 test("the keyboard is enough", async () => {

@@ -1,8 +1,6 @@
 //! `sluicegate replay`: what another policy would have made of a log.
 
 mod args;
-mod bedrock_log;
-mod engine_log;
 mod log;
 mod outcome;
 mod page;

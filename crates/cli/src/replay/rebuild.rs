@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluicegate::Timestamp;
+use sluicegate_sim::log::{Log, Logged, Size, sizes};
 use sluicegate_sim::{Arrival, MaxTokens, Pattern, Scenario, TenantShare, Workload};
 
 use super::args::ReplayArgs;
-use super::log::{Log, Logged, Size};
 use crate::exit::{Code, Failure};
 use crate::fake;
 use crate::policy_check::grouped;
@@ -157,43 +157,6 @@ fn served(loaded: &Loaded, calls: Vec<Logged>, notes: &mut Vec<String>) -> Resul
             Err(Failure::new(Code::Usage, what).remedy("name the model, or an endpoint's target, as the log does"))
         }
     }
-}
-
-/// Every call's size, and how many of them are guessed.
-fn sizes(calls: &[Logged], multiplier: u64) -> (Vec<Arrival>, u64) {
-    let size = |size: Size| match size {
-        Size::Counted { input, output, max_tokens } => {
-            Arrival { input_tokens: input, output_tokens: output, max_tokens, ..Arrival::default() }
-        }
-        Size::Charged { reserved, settled, max_tokens: Some(most) } => {
-            let input = reserved.saturating_sub(most);
-            let output = settled.saturating_sub(input) / multiplier;
-            Arrival { input_tokens: input, output_tokens: output, max_tokens: Some(most), ..Arrival::default() }
-        }
-        // How it is made up does not matter to the quotas, as long as both sums are right.
-        Size::Charged { reserved, settled, max_tokens: None } => {
-            let (output, input) = (settled / multiplier, settled % multiplier);
-            let most = Some(reserved.saturating_sub(input).max(output));
-            Arrival { input_tokens: input, output_tokens: output, max_tokens: most, ..Arrival::default() }
-        }
-    };
-    let answered = |call: &&Logged| call.answered;
-    let mut known: Vec<Arrival> = calls.iter().filter(answered).filter_map(|call| Some(size(call.size?))).collect();
-    known.sort_by_key(|arrival| (arrival.input_tokens.saturating_add(arrival.output_tokens), arrival.max_tokens));
-    let middling = known.get(known.len() / 2).copied().unwrap_or(Arrival { input_tokens: 1, ..Arrival::default() });
-    let mut guessed = 0;
-    let sizes = calls.iter().map(|call| match (call.size.map(size), call.answered) {
-        (Some(own), true) => own,
-        // What went out without an answer asked for so much; how long its answer would have been is not known.
-        (Some(own), false) => {
-            Arrival { output_tokens: middling.output_tokens.min(own.max_tokens.unwrap_or(u64::MAX)), ..own }
-        }
-        (None, _) => {
-            guessed += 1;
-            middling
-        }
-    });
-    (sizes.collect(), guessed)
 }
 
 /// Makes the service as fast as the log shows it.

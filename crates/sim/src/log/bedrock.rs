@@ -4,11 +4,9 @@
 use std::collections::{BTreeMap, hash_map::DefaultHasher};
 use std::hash::{Hash as _, Hasher as _};
 
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 
-use super::log::{Log, Logged, Size};
+use super::{Log, Logged, Size};
 
 /// A refused request that comes again within so long is the same call: a minute, which a full quota takes to return.
 const SAME_US: u64 = 60_000_000;
@@ -29,7 +27,7 @@ struct Record {
 }
 
 /// Reads the records.
-pub(crate) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
+pub(super) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
     let mut log = Log { dated: true, ..Log::default() };
     let mut records = Vec::new();
     for (number, value) in lines {
@@ -62,8 +60,7 @@ fn record(value: &Value) -> Result<Result<Record, String>, String> {
             "neither an event of the engine nor a ModelInvocationLog record: no timestamp or modelId".to_owned()
         );
     };
-    let parsed = DateTime::from_str(time, Format::DateTime).map_err(|_| format!("timestamp {time} is none"))?;
-    let at_us = u64::try_from(parsed.as_nanos() / 1_000).map_err(|_| format!("timestamp {time} is before 1970"))?;
+    let at_us = unix_us(time).ok_or_else(|| format!("timestamp {time} is none in UTC since 1970"))?;
     let operation = text("/operation").unwrap_or("InvokeModel");
     if !OPERATIONS.contains(&operation) {
         return Ok(Err(format!("calls of {operation}")));
@@ -101,6 +98,35 @@ fn record(value: &Value) -> Result<Result<Record, String>, String> {
         hasher.finish()
     };
     Ok(Ok(Record { logged, body: body.map(hash), refused, whole_second: at_us.is_multiple_of(1_000_000) }))
+}
+
+/// Microseconds since 1970 of a moment as RFC 3339 has it in UTC: `2026-04-09T23:00:20.5Z`.
+fn unix_us(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(digits);
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.splitn(3, ':').map(digits);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    digits(fraction)?;
+    let micros = fraction.bytes().chain(core::iter::repeat(b'0')).take(6);
+    let micros = micros.fold(0, |micros, digit| micros * 10 + u64::from(digit - b'0'));
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let february = if leap(year) { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let month = usize::try_from(month).ok()?.checked_sub(1)?;
+    let fits = (1..=*lengths.get(month)?).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    if !fits || !(1970..10_000).contains(&year) {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
+    let days = years + lengths.iter().take(month).sum::<u64>() + day - 1;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros)
+}
+
+/// A number of digits alone.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// The role or user of an identity: session names change with every process.
@@ -182,6 +208,15 @@ mod tests {
             }
         }
         record
+    }
+
+    #[test]
+    fn moments_are_read_as_the_log_writes_them() {
+        assert_eq!(unix_us("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(unix_us("2024-02-29T12:34:56.789Z"), Some(1_709_210_096_789_000));
+        assert_eq!(unix_us("2026-04-09T23:00:20Z"), Some(1_775_775_620_000_000));
+        let faulty = ["2023-02-29T00:00:00Z", "1969-12-31T23:59:59Z", "2026-04-09T23:00:20+02:00", "2026-04-09", "x"];
+        assert!(faulty.into_iter().all(|text| unix_us(text).is_none()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sluicegate::{Call, CallId, EndReason, Event, Input, OutcomeClass, Timestamp};
 
-use super::log::{Log, Logged, Size};
+use super::{Log, Logged, Size};
 
 /// The first line.
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct Reader {
 }
 
 /// Reads the lines.
-pub(crate) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
+pub(super) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
     let mut reader = Reader::default();
     for (number, value) in lines {
         if let Err(what) = reader.line(value) {
