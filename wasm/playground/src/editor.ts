@@ -18,7 +18,7 @@ export class Editor {
   private readonly help = get("policy-help");
   private readonly schema = JSON.parse(policySchema()) as JsonObject;
   private timer = 0;
-  private helped = "";
+  private helped: string | null = null;
 
   /** `changed` is told of a text without faults, and may throw what it has against it. */
   constructor(private readonly changed: (text: string) => void) {

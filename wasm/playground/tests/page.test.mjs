@@ -133,6 +133,7 @@ test("a person learns why a call waits, beside what the others did with it", asy
 test("a faulty policy is shown with its pointers, and the last good one stays in force", async () => {
   const page = await browser.page();
   await page.click("#policy summary");
+  assert.match(await text(page, "#policy-help"), /the policy[\s\S]*breaker/);
   await edit(page, (policy) => policy.replace("requests_per_minute", "requests_per_minut").replace("2000", "-2"));
   await page.locator("#policy-faults li").nth(1).waitFor();
   assert.deepEqual(await page.locator("#policy-faults code").allInnerTexts(), [
