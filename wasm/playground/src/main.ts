@@ -272,7 +272,7 @@ get("policy-reset").addEventListener("click", () => {
 function step(): void {
   if (playing) setPlaying(false);
   if (!run || run.over) return;
-  run.advance(1e6);
+  run.step(1e6);
   show();
   if (run.over) finish();
 }
@@ -403,7 +403,7 @@ Object.assign(globalThis, {
     setup: () => played(scenarioOf(setup), editor.text, recording),
     reports: () => run?.reportsText(),
     toEnd: () => {
-      while (run && !run.over) run.advance(1e6);
+      while (run && !run.over) run.step(1e6);
       show();
       finish();
     },

@@ -37,9 +37,18 @@ export class Run {
 
   /** Simulates so much time, or as much of it as a frame has room for. */
   advance(us: number): void {
+    this.play(us, BUDGET_MS);
+  }
+
+  /** Simulates all of so much time. */
+  step(us: number): void {
+    this.play(us, Number.POSITIVE_INFINITY);
+  }
+
+  private play(us: number, budget: number): void {
     const end = this.now_us + us;
     const begun = performance.now();
-    while (this.now_us < end && !this.over && performance.now() - begun < BUDGET_MS) {
+    while (this.now_us < end && !this.over && performance.now() - begun < budget) {
       this.now_us = Math.min(end, this.now_us + SLICE_US);
       this.sim.advance(this.now_us);
       this.over = this.sim.over;
