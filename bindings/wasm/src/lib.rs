@@ -1,7 +1,7 @@
 //! The engine as a WebAssembly module for JavaScript: types are mapped here, and nothing is decided.
 //!
 //! What is exported is for the npm package alone, whose TypeScript checks every argument and knows the numbers of
-//! [`codes`]. Whatever else comes in is clamped: nothing here panics. Times are whole microseconds, ids whole numbers,
+//! `codes`. Whatever else comes in is clamped: nothing here panics. Times are whole microseconds, ids whole numbers,
 //! all below 2^53.
 
 mod appraiser;
