@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::mobile::{FOLDER, library, shared_library, target};
-use crate::process::{Outcome, cargo, run};
+use crate::mobile::{FOLDER, command, library, shared_library, target};
+use crate::process::{Outcome, run};
 
 /// Builds the module and runs its tests against the embedded fake.
 pub(crate) fn step(_: &[String]) -> Outcome {
@@ -12,14 +12,13 @@ pub(crate) fn step(_: &[String]) -> Outcome {
     let target = target()?;
     let native = target.join("kotlin/native");
     lay_out(&built, &native)?;
-    run(cargo().args(["build", "--locked", "--package", "sluicegate-cli"]))?;
     let set = |name: &str, path: &Path| format!("-D{name}={}", path.display());
     run(Command::new("mvn")
         .current_dir(Path::new(FOLDER).join("kotlin"))
         .args(["--batch-mode", "--no-transfer-progress", "verify"])
         .arg(set("build.dir", &target.join("kotlin/build")))
         .arg(set("native.dir", &native))
-        .arg(set("sluicegate.command", &target.join("debug/sluicegate"))))
+        .arg(set("sluicegate.command", &command()?)))
     .map_err(|error| format!("{error}; the module needs a JDK of 17 or newer and Maven of 3.8 or newer"))
 }
 

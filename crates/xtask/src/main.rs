@@ -10,6 +10,7 @@ mod peers;
 mod playground;
 mod process;
 mod python;
+mod swift;
 mod tidy;
 mod venv;
 mod wasm;
@@ -50,6 +51,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "mobile", about: "the generated Kotlin and Swift files are the library's own", run: mobile::step },
     Step { name: "kotlin", about: "the Maven module: its tests against the embedded fake", run: kotlin::step },
+    Step { name: "swift", about: "the Swift package: its tests against the embedded fake", run: swift::step },
     Step { name: "deny", about: "licences, sources, bans and advisories of the dependencies", run: deny::step },
 ];
 

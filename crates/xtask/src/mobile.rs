@@ -25,6 +25,8 @@ const GENERATED: &[(&str, &[(&str, &str)])] = &[
 ];
 /// Takes over what is generated, in place of comparing with it.
 const BLESS: &str = "SLUICEGATE_BLESS";
+/// Names a command that is built already.
+const COMMAND: &str = "SLUICEGATE_COMMAND";
 
 /// Tests the library and compares what is generated from it with what is committed.
 pub(crate) fn step(_: &[String]) -> Outcome {
@@ -61,6 +63,15 @@ pub(crate) fn library() -> Outcome<PathBuf> {
         return Ok(built);
     }
     Err(format!("{BLESS}=1 cargo xtask mobile takes over what was generated anew: {}", stale.join(", ")))
+}
+
+/// The command that serves the embedded fake: the one that is named, or this repository's.
+pub(crate) fn command() -> Outcome<PathBuf> {
+    if let Some(named) = std::env::var_os(COMMAND) {
+        return Ok(named.into());
+    }
+    run(cargo().args(["build", "--locked", "--package", "sluicegate-cli"]))?;
+    Ok(target()?.join("debug").join(format!("sluicegate{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// What the library is called on this machine.

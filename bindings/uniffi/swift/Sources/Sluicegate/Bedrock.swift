@@ -1,0 +1,75 @@
+import Foundation
+
+/// One attempt over HTTP: what an adapter hands to the client at hand, which signs it and sends it to the Region.
+public struct BedrockRequest: Sendable {
+    /// Where to send it.
+    public let endpoint: Endpoint
+    /// The path, such as `/model/ID/converse`.
+    public let path: String
+    /// The body, as JSON.
+    public let body: Data
+}
+
+/// An answer of HTTP, be it an error.
+public struct BedrockAnswer: Sendable {
+    public let status: Int
+    public let headers: [Header]
+    public let body: Data
+
+    public init(status: Int, headers: [Header], body: Data) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// What sends one attempt: URLSession, the AWS SDK for Swift with its own retries off, or any other client.
+///
+/// It throws where there was no answer; an error of the service is an answer with a status of 400 or more.
+public protocol BedrockClient: Sendable {
+    func send(_ request: BedrockRequest) async throws -> BedrockAnswer
+}
+
+/// Bedrock with a gate in front. What a call will cost is estimated from its body and learned from its answers.
+public struct Bedrock: Sendable {
+    public let gate: Gate
+    private let appraiser: Appraiser
+    private let client: any BedrockClient
+
+    public init(gate: Gate, client: any BedrockClient) async throws {
+        self.gate = gate
+        self.client = client
+        appraiser = try Appraiser(policy: await gate.policy)
+    }
+
+    /// Converse: takes and gives JSON as it goes over the wire. `model` is the policy's name for it.
+    public func converse(_ model: String, _ body: Data, options: CallOptions = CallOptions()) async throws -> Data {
+        try await call(model, .converse, "converse", body, options)
+    }
+
+    /// InvokeModel: takes and gives the model's own JSON. `model` is the policy's name for it.
+    public func invokeModel(_ model: String, _ body: Data, options: CallOptions = CallOptions()) async throws -> Data {
+        try await call(model, .invokeModel, "invoke", body, options)
+    }
+
+    private func call(
+        _ model: String, _ operation: Operation, _ verb: String, _ body: Data, _ options: CallOptions
+    ) async throws -> Data {
+        let plan = try appraiser.plan(model: model, operation: operation, body: body, options: options, stream: false)
+        return try await gate.run(plan: plan) { attempt in
+            do {
+                let cut = attempt.maxTokens.flatMap { lowered(operation: operation, body: body, cap: $0) }
+                let target = attempt.endpoint.target.addingPercentEncoding(withAllowedCharacters: .alphanumerics)
+                let path = "/model/\(target ?? attempt.endpoint.target)/\(verb)"
+                let answer = try await client.send(
+                    BedrockRequest(endpoint: attempt.endpoint, path: path, body: cut ?? body))
+                try checkAnswer(status: answer.status, headers: answer.headers, body: answer.body)
+                let outcome = appraiser.answered(
+                    plan: plan, endpoint: attempt.endpointId, body: answer.body, headers: answer.headers)
+                return Gate.Made(outcome: outcome, result: .success(answer.body))
+            } catch {
+                return Gate.Made(outcome: outcomeOf(error), result: .failure(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+// SwiftPM takes a folder for a C target by a source file in it.
