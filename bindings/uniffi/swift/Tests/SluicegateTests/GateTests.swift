@@ -121,18 +121,4 @@ final class GateTests: XCTestCase {
         XCTAssertThrowsError(try engine.handle(now: 0, input: .report(attempt: 9, outcome: outcomeOf(outcomeClass: .success)), rng: Rng()))
         XCTAssertEqual(version(), "0.1.0")
     }
-
-    func testADecisionIsTimed() throws {
-        let (desk, rounds) = (Desk(policy: try policy(""), now: 86_400_000_000, seed: 1), 10_000)
-        let start = ContinuousClock.now
-        for round in 0..<rounds {
-            let now = 86_400_000_000 + UInt64(round)
-            let call = try desk.submitTokens(now: now, model: 0, tokens: 10)
-            guard case .send(let attempt)? = desk.turn(call: call) else { return XCTFail("it would have to wait") }
-            try desk.reportSuccess(now: now, call: call, attempt: attempt.id, tokens: 10)
-            desk.leave(now: now, call: call)
-            _ = desk.news()
-        }
-        print("a call over the desk: \((ContinuousClock.now - start) / rounds)")
-    }
 }

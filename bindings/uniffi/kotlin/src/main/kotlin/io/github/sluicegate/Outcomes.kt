@@ -2,8 +2,7 @@ package io.github.sluicegate
 
 import java.io.IOException
 import java.net.ConnectException
-import java.net.http.HttpConnectTimeoutException
-import java.net.http.HttpTimeoutException
+import java.net.SocketTimeoutException
 import java.util.concurrent.TimeoutException
 import kotlinx.coroutines.TimeoutCancellationException
 
@@ -23,13 +22,18 @@ fun checkAnswer(status: Int, headers: Map<String, List<String>>, body: ByteArray
 }
 
 /** The report on an attempt that ended with this exception. One that says nothing of a service is never tried again. */
-fun outcomeOf(error: Throwable): Outcome = when (error) {
-    is AttemptFailed -> error.outcome
-    is HttpConnectTimeoutException, is ConnectException -> failed(FailedAt.CONNECT, error)
-    is HttpTimeoutException, is TimeoutException, is TimeoutCancellationException -> failed(FailedAt.TIMEOUT, error)
-    is IOException -> failed(FailedAt.IO, error)
+fun outcomeOf(error: Throwable): Outcome = when {
+    error is AttemptFailed -> error.outcome
+    error is ConnectException || error.isA("HttpConnectTimeoutException") -> failed(FailedAt.CONNECT, error)
+    error is SocketTimeoutException || error is TimeoutException || error is TimeoutCancellationException -> failed(FailedAt.TIMEOUT, error)
+    error.isA("HttpTimeoutException") -> failed(FailedAt.TIMEOUT, error)
+    error is IOException -> failed(FailedAt.IO, error)
     else -> Outcome(OutcomeClass.REFUSED, Spent.Unknown)
 }
+
+/** By name, since Android has no `java.net.http`. */
+private fun Throwable.isA(name: String): Boolean =
+    generateSequence<Class<*>>(javaClass) { it.superclass }.any { it.simpleName == name }
 
 internal fun failed(at: FailedAt, error: Throwable): Outcome = classify(Failure(at, text = error.message), wallClock())
 
