@@ -23,8 +23,9 @@ use crate::clock::Clock;
 use crate::errors;
 use crate::event::PyEvent;
 
-/// A thread's wait is cut into pieces no longer than this, since Python's locks have a longest time-out.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// A thread's wait is cut into pieces no longer than this: a signal that comes in the instant between Python's last look and
+/// the wait itself does not end the wait, and is found then.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How often this process, or one that it descends from, was made by a fork.
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -198,6 +199,8 @@ impl Room {
                 state.wait(call, lock, self.clock)
             };
             let timeout = timeout.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+            // A signal that came since Python last looked would not end the wait below.
+            py.check_signals()?;
             let woken: bool = lock.call_method1("acquire", (true, timeout.as_secs_f64()))?.extract()?;
             if !woken {
                 self.at_desk(py, Desk::wake)?;

@@ -20,6 +20,9 @@ const EVERYWHERE: &[&str] = &[
     "tests/test_traces.py",
     "tests/test_pieces.py",
     "tests/test_retrying.py",
+    "tests/test_gate.py",
+    "tests/test_threads.py",
+    "tests/test_asyncio.py",
     "tests/test_command.py",
 ];
 /// The profile of `cargo test`, whose dependencies are compiled by then; a release build of the AWS SDK takes minutes.
