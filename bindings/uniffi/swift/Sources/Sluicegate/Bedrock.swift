@@ -42,6 +42,12 @@ public struct Bedrock: Sendable {
         appraiser = try Appraiser(policy: await gate.policy)
     }
 
+    /// Puts another policy in force at the gate, without losing a call or what the answers have taught.
+    public func reconfigure(_ policy: Policy) async throws {
+        try appraiser.reconfigure(policy: policy)
+        await gate.reconfigure(policy)
+    }
+
     /// Converse: takes and gives JSON as it goes over the wire. `model` is the policy's name for it.
     public func converse(_ model: String, _ body: Data, options: CallOptions = CallOptions()) async throws -> Data {
         try await call(model, .converse, "converse", body, options)

@@ -131,6 +131,12 @@ class GatedBedrock(
         }
     }
 
+    /** Puts another policy in force at the gate, without losing a call or what the answers have taught. */
+    fun reconfigure(policy: Policy) {
+        appraiser.reconfigure(policy)
+        gate.reconfigure(policy)
+    }
+
     /** Closes the client. The gate stays open. */
     override fun close() {
         inRegions.values.forEach { it.close() }

@@ -53,6 +53,7 @@ class AwsSdkTest {
             List(20) { async { client.converse(ConverseRequest { modelId = MODEL; messages = this@AwsSdkTest.messages; inferenceConfig { maxTokens = 50 } }) } }.awaitAll()
         }
         assertTrue(answers.all { (it.usage?.outputTokens ?: 0) > 0 })
+        client.reconfigure(Policy.fromJson("""{"pools": {"w": {}}, "endpoints": {"w": {"model": "$MODEL", "target": "us.$MODEL", "region": "us-west-2", "pools": ["w"]}}}"""))
         val body = """{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}"""
         val invoked = client.invokeModel(InvokeModelRequest { modelId = MODEL; this.body = body.toByteArray() })
         assertTrue(invoked.body.isNotEmpty())

@@ -17,7 +17,7 @@ class LoadTest {
     fun theQuotaIsUsedAndHardlyAnythingIsRefused() {
         val lanes = REGIONS.joinToString(",") {
             """{"region": "$it", "model": "$MODEL", "requests_per_minute": $PER_MINUTE, "concurrency": 100,
-                "law": {"continuous": {"burst_permille": 100, "start_permille": 100}}, "first_token_us": 100000, "tokens_per_second": 1000}"""
+                "law": {"continuous": {"burst_permille": 25}}, "first_token_us": 100000, "tokens_per_second": 1000}"""
         }
         Fake("""{"lanes": [$lanes]}""").use { fake ->
             val pools = REGIONS.joinToString(",") { """"$it": {"requests_per_minute": $PER_MINUTE}""" }
@@ -60,7 +60,7 @@ class LoadTest {
         val GAP = 33.milliseconds
         val DEADLINE = 8.seconds
 
-        /** What no schedule can exceed: a hundredth of a minute at first, and what flows in until the last deadline. */
-        val ORACLE = (3 * PER_MINUTE / 100 + 3 * PER_MINUTE * (GAP * CALLS + DEADLINE).inWholeMilliseconds / 60_000).toInt()
+        /** What no schedule can exceed: what the buckets hold at first, and what flows in until the last deadline. */
+        val ORACLE = (3 * PER_MINUTE * 25 / 1_000 + 3 * PER_MINUTE * (GAP * CALLS + DEADLINE).inWholeMilliseconds / 60_000).toInt()
     }
 }
