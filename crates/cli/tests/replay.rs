@@ -118,7 +118,11 @@ fn bad_logs_and_flags_are_told() {
     folder.write("faulty.jsonl", "{\"timestamp\": \"yesterday\", \"modelId\": \"m\"}\n\nnot json\n{\"x\": 1}\n");
     folder.write("other.jsonl", "{\"timestamp\": \"2026-04-09T23:00:00Z\", \"modelId\": \"other\"}\n");
     for (args, code, expected) in [
-        (&["faulty.jsonl"][..], 11, "faulty.jsonl:1: timestamp yesterday is none in UTC since 1970\nfaulty.jsonl:3: not JSON: "),
+        (
+            &["faulty.jsonl"][..],
+            11,
+            "faulty.jsonl:1: timestamp yesterday is none in UTC since 1970\nfaulty.jsonl:3: not JSON: ",
+        ),
         (&["faulty.jsonl"], 11, "faulty.jsonl:4: neither an event of the engine nor a ModelInvocationLog record"),
         (&["other.jsonl"], 2, "policy.yaml: has no endpoint for the models of the log: other"),
         (&["none.jsonl"], 2, "none.jsonl: cannot be read: "),
