@@ -14,7 +14,7 @@ if [ ! -x "$root/usr/bin/swiftc" ]; then
     echo "there is no Swift here, and Debian's can only be installed by root on Debian" >&2
     exit 3
   fi
-  command -v mmdebstrap >/dev/null || apt-get install -y -qq --no-install-recommends mmdebstrap >&2
+  command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap; } >&2
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -1)
   key=$(dpkg -L debian-archive-keyring | grep '/debian-archive-keyring.gpg$')
   rm -rf --one-file-system "$root.part"
