@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,9 @@ CREDENTIALS = {"aws_access_key_id": "sluicegate-local", "aws_secret_access_key":
 HELLO = [{"role": "user", "content": [{"text": "Hello"}]}]
 #: When a fault begins, and one that never ends.
 ALWAYS = {"from_us": 0, "to_us": 1 << 52}
+
+# A shell that starts something in the background has it ignore Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def command() -> str:
