@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluicegate::{
-    Admission, Backoff, Breaker, BreakerVerdict, Fault, Limiter, Permit, Policy, Quota, RetryBudget, RetryKind, Spent,
+    Admission, Backoff, Breaker, BreakerVerdict, Limiter, Permit, Policy, Quota, RetryBudget, RetryKind, Spent,
 };
 
 use crate::errors;
@@ -16,22 +16,10 @@ use crate::rng::PyRng;
 use crate::values;
 use crate::words::{Word, named, repr};
 
-/// Reads one section of a policy as the policy's reader does, by writing a policy around it. Faults point into the section.
+/// Reads one section of a policy, none as an empty one. Faults point into the section.
 fn section(pointer: &str, section: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> PyResult<Policy> {
     let section = section.map_or(Ok(json!({})), |section| values::from_py(section, values::nothing_else))?;
-    let mut document = json!({"pools": {"a": {}}, "endpoints": {"a": {"model": "a", "pools": ["a"]}}});
-    let names: Vec<&str> = pointer.split('/').skip(1).collect();
-    let nested = names.iter().rev().fold(section, |inner, name| json!({*name: inner}));
-    if let (Value::Object(document), Value::Object(nested)) = (&mut document, nested) {
-        document.extend(nested);
-    }
-    Policy::parse(&document).map_err(|error| {
-        let within = |fault: Fault| match fault.pointer.strip_prefix(pointer).map(str::to_owned) {
-            Some(inner) => Fault { pointer: inner, ..fault },
-            None => fault,
-        };
-        errors::policy(py, &error.faults.into_iter().map(within).collect::<Vec<_>>())
-    })
+    Policy::parse_section(pointer, section).map_err(|error| errors::policy(py, &error.faults))
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

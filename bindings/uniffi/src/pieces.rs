@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluicegate::{Policy, Timestamp};
 
 use crate::errors::PolicyError;
@@ -12,28 +12,14 @@ use crate::event::BreakerState;
 use crate::outcome::micros;
 use crate::rng::Rng;
 
-/// Reads one section of a policy as the policy's reader does, by writing a policy around it. Faults point into the section.
+/// Reads one section of a policy, none as an empty one. Faults point into the section.
 pub(crate) fn section(pointer: &str, section: Option<&str>) -> Result<Policy, PolicyError> {
     let text = section.unwrap_or("{}");
     let Ok(section) = serde_json::from_str::<Value>(text) else {
         // The core words what is no JSON.
         return Policy::from_json(text).map_err(|error| error.faults.as_slice().into());
     };
-    let mut document = json!({"pools": {"a": {}}, "endpoints": {"a": {"model": "a", "pools": ["a"]}}});
-    let names: Vec<&str> = pointer.split('/').skip(1).collect();
-    let nested = names.iter().rev().fold(section, |inner, name| json!({*name: inner}));
-    if let (Value::Object(document), Value::Object(nested)) = (&mut document, nested) {
-        document.extend(nested);
-    }
-    Policy::parse(&document).map_err(|error| {
-        let mut faults = error.faults;
-        for fault in &mut faults {
-            if let Some(inner) = fault.pointer.strip_prefix(pointer).map(str::to_owned) {
-                fault.pointer = inner;
-            }
-        }
-        faults.as_slice().into()
-    })
+    Policy::parse_section(pointer, section).map_err(|error| error.faults.as_slice().into())
 }
 
 pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,11 +4,12 @@ mod read;
 mod reader;
 mod sections;
 
+use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use reader::{FAULT_CODES, Fault, Section};
 
@@ -225,6 +226,39 @@ impl Policy {
     pub fn parse(document: &Value) -> Result<Self, PolicyError> {
         let (policy, faults) = read::policy(document);
         if faults.is_empty() { Ok(policy) } else { Err(PolicyError { faults }) }
+    }
+
+    /// Parses one section alone: a policy of one pool and one endpoint, both named `a`, with `section` at `pointer`. For what
+    /// of the engine is used by itself; faults point into the section.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use sluicegate::Policy;
+    ///
+    /// let policy = Policy::parse_section("/retry", json!({"max_attempts": 5})).unwrap();
+    /// assert_eq!(policy.retry().max_attempts, 5);
+    /// let faults = Policy::parse_section("/pools/a", json!({"requests_per_minute": 0})).unwrap_err().faults;
+    /// assert_eq!(faults[0].pointer, "/requests_per_minute");
+    /// ```
+    ///
+    /// # Errors
+    /// Every fault of the section.
+    pub fn parse_section(pointer: &str, section: Value) -> Result<Self, PolicyError> {
+        let mut document = json!({"pools": {"a": {}}, "endpoints": {"a": {"model": "a", "pools": ["a"]}}});
+        let nested = pointer.rsplit('/').filter(|name| !name.is_empty());
+        if let (Value::Object(document), Value::Object(nested)) =
+            (&mut document, nested.fold(section, |inner, name| json!({name: inner})))
+        {
+            document.extend(nested);
+        }
+        Self::parse(&document).map_err(|mut error| {
+            for fault in &mut error.faults {
+                if let Some(within) = fault.pointer.strip_prefix(pointer).map(ToOwned::to_owned) {
+                    fault.pointer = within;
+                }
+            }
+            error
+        })
     }
 
     /// The JSON Schema (draft 2020-12) of a policy, with every default.
