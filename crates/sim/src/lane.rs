@@ -82,6 +82,10 @@ impl Lane {
         }
     }
 
+    pub(crate) fn keep_debts(&mut self) {
+        self.requests.iter_mut().chain(&mut self.tokens).for_each(MinuteQuota::keep_debts);
+    }
+
     /// Ends the trouble of this kind that has no end yet and, if wanted, lets it go on like this from `now`. The change is
     /// still to be applied.
     pub(crate) fn intervene(&mut self, now: Timestamp, effect: Effect, wanted: bool) {

@@ -124,16 +124,19 @@ const PLANS: [usize; 3] = [500, 900, 990];
 /// What a fair queue with perfect knowledge of the service could do: the calls in the order of their arrival, nobody passes
 /// anybody, and nobody is refused for what he asks.
 ///
-/// It differs from [`greedy`] in [`Order::Arrival`] in two points, both of which matter under load, when whoever is served
+/// It differs from [`greedy`] in [`Order::Arrival`] in three points, all of which matter under load, when whoever is served
 /// next has waited until he is all but too late:
 /// - It does not know how long an answer will be. A schedule that does lets the long ones wait until they are too late and
 ///   serves short ones with their tokens. This one plans the same time for every call: that of a median one, a long one or
 ///   the longest but one in a hundred, whichever serves most. Calls that turn out longer may end late, and do not count.
 /// - Who is next is not given up while he waits for his tokens or his slot. Else the large ones, which wait longest for room,
 ///   would be the ones to leave.
+/// - It keeps within the quota. A service that counts fixed minutes forgets at their turn by how much a minute was overdrawn,
+///   since answers cost more than was reserved for them. Who knows the turn and sends all at its start is served more than
+///   the quota for ever; this schedule pays such debts from the next minute.
 ///
-/// Where tokens are scarce each of the two gains a third by count, with calls that happen to be small. No client can do the
-/// first, and none should do the second.
+/// Where tokens are scarce each of the first two gains a third by count, with calls that happen to be small, and the last
+/// one a tenth or more. No client can do the first, and none should do the others.
 ///
 /// # Errors
 /// Everything wrong with the configuration.
@@ -171,10 +174,14 @@ fn schedule(
     order: Order,
     plan: Option<Load>,
 ) -> Result<Schedule, ConfigError> {
+    let mut service = Service::new(config)?;
+    if plan.is_some() {
+        service.keep_debts();
+    }
     let mut run = Run {
         plan,
         next: None,
-        service: Service::new(config)?,
+        service,
         lanes,
         calls,
         waiting: BTreeSet::new(),

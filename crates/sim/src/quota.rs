@@ -76,6 +76,19 @@ impl MinuteQuota {
             bucket.level = bucket.level.min(bucket.capacity);
         }
         self.limit = limit;
+        if let Shape::Fixed(window) = &mut self.shape
+            && window.forgiven != u64::MAX
+        {
+            window.forgiven = limit;
+        }
+    }
+
+    /// From now on a fixed window that was overdrawn hands the excess to its successor, as the other shapes do by
+    /// themselves. Services do not; it is for schedules that shall keep within the quota.
+    pub(crate) fn keep_debts(&mut self) {
+        if let Shape::Fixed(window) = &mut self.shape {
+            window.forgiven = self.limit;
+        }
     }
 
     /// Whether `amount` fits now. Changes nothing.
@@ -238,11 +251,13 @@ pub(crate) struct Window {
     phase_us: u64,
     index: u64,
     used: u64,
+    /// What a turn takes off the count.
+    forgiven: u64,
 }
 
 impl Window {
     pub(crate) const fn new(period_us: u64, phase_us: u64, now: Timestamp) -> Self {
-        let mut window = Self { period_us, phase_us: phase_us % period_us, index: 0, used: 0 };
+        let mut window = Self { period_us, phase_us: phase_us % period_us, index: 0, used: 0, forgiven: u64::MAX };
         window.index = window.index_at(now);
         window
     }
@@ -252,7 +267,8 @@ impl Window {
     }
 
     pub(crate) const fn used_at(&self, now: Timestamp) -> u64 {
-        if self.index_at(now) == self.index { self.used } else { 0 }
+        let turns = self.index_at(now).saturating_sub(self.index);
+        self.used.saturating_sub(self.forgiven.saturating_mul(turns))
     }
 
     pub(crate) const fn next_turn(&self, now: Timestamp) -> Timestamp {

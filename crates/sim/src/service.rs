@@ -98,6 +98,11 @@ impl Service {
         Ok(service)
     }
 
+    /// No minute forgets a debt any more: see [`MinuteQuota::keep_debts`](crate::quota::MinuteQuota).
+    pub(crate) fn keep_debts(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::keep_debts);
+    }
+
     /// The lane that serves `model` in `region`.
     #[must_use]
     pub fn lane(&self, region: &str, model: &str) -> Option<LaneId> {

@@ -107,6 +107,19 @@ fn a_fixed_window_returns_nothing_after_its_turn_and_charges_debt_to_the_present
 }
 
 #[test]
+fn a_fixed_window_that_keeps_its_debts_hands_them_on() {
+    let mut quota = MinuteQuota::new(Law::Fixed { phase_us: 0 }, LIMIT, Timestamp::ZERO);
+    quota.keep_debts();
+    let hold = quota.reserve(at_s(1), 100).unwrap();
+    quota.settle(at_s(2), &hold, 2 * LIMIT + 100);
+    assert_eq!(quota.earliest(at_s(3), 1), Some(at_s(60)), "the next look");
+    assert!(!quota.would_admit(at_s(60), 1), "it pays a whole minute's quota");
+    assert!(quota.would_admit(at_s(120), LIMIT - 100), "and the rest of it here");
+    assert!(!quota.would_admit(at_s(120), LIMIT - 99));
+    assert_eq!(quota.level_permille(at_s(180)), 1000);
+}
+
+#[test]
 fn a_sliding_refund_lowers_the_entry_and_a_debt_ages_from_its_settlement() {
     let mut quota = MinuteQuota::new(Law::Sliding, LIMIT, Timestamp::ZERO);
     let hold = quota.reserve(at_s(0), 200).unwrap();
