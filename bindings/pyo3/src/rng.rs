@@ -1,11 +1,11 @@
 //! Random numbers as an argument.
 
-use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
+use rand::Rng as _;
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _, TryRng};
+use sluicegate_driver::Generator;
 
 use crate::numbers::Whole;
 
@@ -14,65 +14,27 @@ use crate::numbers::Whole;
 /// With a seed, 0 to 2^64 - 1, the same numbers come each time; without one, nobody can tell them. `Rng.listed` answers
 /// from a list.
 #[pyclass(frozen, name = "Rng", module = "sluicegate")]
-pub(crate) struct PyRng(Mutex<Source>);
-
-pub(crate) enum Source {
-    Seeded(Box<StdRng>),
-    Listed { draws: Vec<u64>, next: usize },
-}
+pub(crate) struct PyRng(Mutex<Generator>);
 
 #[pymethods]
 impl PyRng {
     #[new]
     #[pyo3(signature = (seed=None))]
     fn new(seed: Option<Whole<u64>>) -> Self {
-        let rng = match seed {
-            Some(seed) => StdRng::seed_from_u64(seed.0),
-            None => rand::make_rng(),
-        };
-        Self(Mutex::new(Source::Seeded(Box::new(rng))))
+        let seed = seed.map_or_else(|| rand::make_rng::<StdRng>().next_u64(), |seed| seed.0);
+        Self(Mutex::new(Generator::seeded(seed)))
     }
 
     /// Answers with these numbers of 64 bits in their order, and then with the last one again; an empty list answers 0.
     #[staticmethod]
     fn listed(draws: Vec<Whole<u64>>) -> Self {
         let draws = draws.into_iter().map(|draw| draw.0).collect();
-        Self(Mutex::new(Source::Listed { draws, next: 0 }))
+        Self(Mutex::new(Generator::listed(draws)))
     }
 }
 
 impl PyRng {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Source> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Generator> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TryRng for Source {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        match self {
-            Self::Seeded(rng) => Ok(rng.next_u32()),
-            Self::Listed { .. } => self.try_next_u64().map(|draw| (draw >> 32) as u32),
-        }
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        match self {
-            Self::Seeded(rng) => Ok(rng.next_u64()),
-            Self::Listed { draws, next } => {
-                let draw = draws.get(*next).or(draws.last()).copied().unwrap_or(0);
-                *next = next.saturating_add(1);
-                Ok(draw)
-            }
-        }
-    }
-
-    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in target.chunks_mut(8) {
-            let bytes = self.try_next_u64()?.to_le_bytes();
-            chunk.copy_from_slice(&bytes[..chunk.len()]);
-        }
-        Ok(())
     }
 }

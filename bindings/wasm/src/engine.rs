@@ -117,7 +117,7 @@ impl Engine {
     }
 
     fn handle(&mut self, now: f64, input: Input, random: &mut Random) -> u32 {
-        self.engine.handle(time(now), input, random).map_or_else(input_error, |()| 0)
+        self.engine.handle(time(now), input, &mut random.0).map_or_else(input_error, |()| 0)
     }
 
     /// Takes out the next decision and answers its kind; what it is about stands in the slots.

@@ -59,7 +59,7 @@ impl Backoff {
 
     /// The delay in microseconds before a retry; a hint below zero is none.
     pub fn delay(&self, retry: u32, previous: f64, hint: f64, random: &mut Random) -> f64 {
-        length(self.0.delay(retry, duration(previous), optional(hint).map(Duration::from_micros), random))
+        length(self.0.delay(retry, duration(previous), optional(hint).map(Duration::from_micros), &mut random.0))
     }
 }
 
@@ -238,7 +238,7 @@ impl Breaker {
 
     /// How an attempt ended; answers the new state if it changed, else a negative number.
     pub fn record(&mut self, now: f64, failed: bool, took: f64, random: &mut Random) -> f64 {
-        self.breaker.record(time(now), failed, duration(took), random).map_or(NONE, state)
+        self.breaker.record(time(now), failed, duration(took), &mut random.0).map_or(NONE, state)
     }
 
     /// 0 closed, 1 open, 2 half open.

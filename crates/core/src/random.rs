@@ -16,15 +16,15 @@ pub const fn scale(draw: u64, max: u64) -> u64 {
 
 /// A generator that answers from a list and then repeats its last number: for examples, conformance vectors and tests.
 #[derive(Clone, Debug)]
-pub struct Draws<'a> {
-    draws: &'a [u64],
+pub struct Draws<D> {
+    draws: D,
     next: usize,
 }
 
-impl<'a> Draws<'a> {
+impl<D: AsRef<[u64]>> Draws<D> {
     /// Answers with `draws` in their order; an empty list answers 0.
     #[must_use]
-    pub const fn new(draws: &'a [u64]) -> Self {
+    pub const fn new(draws: D) -> Self {
         Self { draws, next: 0 }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Draws<'a> {
     }
 }
 
-impl rand_core::TryRng for Draws<'_> {
+impl<D: AsRef<[u64]>> rand_core::TryRng for Draws<D> {
     type Error = core::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
@@ -43,8 +43,9 @@ impl rand_core::TryRng for Draws<'_> {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let draw = self.draws.get(self.next).or(self.draws.last()).copied().unwrap_or(0);
-        self.next += 1;
+        let draws = self.draws.as_ref();
+        let draw = draws.get(self.next).or(draws.last()).copied().unwrap_or(0);
+        self.next = self.next.saturating_add(1);
         Ok(draw)
     }
 

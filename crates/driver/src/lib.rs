@@ -35,6 +35,7 @@ mod clock;
 mod desk;
 #[cfg(feature = "tokio")]
 mod gate;
+mod generator;
 mod request;
 #[cfg(feature = "tokio")]
 mod run;
@@ -44,6 +45,7 @@ mod ticket;
 pub use desk::{Desk, DeskError};
 #[cfg(feature = "tokio")]
 pub use gate::{Gate, GateBuilder, Observer};
+pub use generator::Generator;
 pub use request::{Attempt, Ended, Request, Turn};
 #[cfg(feature = "tokio")]
 pub use ticket::Ticket;

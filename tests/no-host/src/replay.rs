@@ -97,7 +97,7 @@ pub(crate) fn replay(trace: &Value) -> Result<Vec<Value>, String> {
 
 struct Player<'a> {
     engine: Engine,
-    rng: Draws<'a>,
+    rng: Draws<&'a [u64]>,
     now: Timestamp,
     /// The snapshot taken last.
     saved: Option<Value>,
