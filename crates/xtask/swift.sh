@@ -3,6 +3,7 @@
 #
 # With the toolchain that is there; else, as root on Debian, with Debian's own of a newer release, in a system below ROOT
 # that is made once: half a gigabyte to download, two and a half on disk.
+# shellcheck disable=SC2016 # what is quoted so is for apt, and for the shells inside
 set -euo pipefail
 root=$1 folder=$(realpath "$2")
 shift 2

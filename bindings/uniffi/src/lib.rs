@@ -22,6 +22,9 @@ mod tests;
 
 uniffi::setup_scaffolding!("sluicegate");
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("a panic has to end at the border, or it ends the process of whoever called");
+
 /// The version of the library.
 #[uniffi::export]
 fn version() -> String {

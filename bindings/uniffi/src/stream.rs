@@ -19,13 +19,22 @@ struct Watch {
     error: Option<StreamFault>,
 }
 
+/// An event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub(crate) struct StreamEvent {
+    /// Its name, such as `contentBlockDelta` or `chunk`.
+    pub(crate) name: String,
+    /// What it carries, as JSON; of a chunk, the model's own bytes.
+    pub(crate) payload: Vec<u8>,
+}
+
 /// An error that came within a stream.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
 pub(crate) struct StreamFault {
-    /// The service's name for it.
-    code: String,
+    /// The service's name for it; nothing where the bytes are no such stream.
+    pub(crate) code: Option<String>,
     /// Its text.
-    text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 impl StreamWatch {
@@ -57,27 +66,32 @@ impl StreamWatch {
         lock(&self.0).so_far.take_in(&StreamNote::of_chunk(&bytes));
     }
 
-    /// Takes in bytes of `application/vnd.amazon.eventstream`. Bytes of another kind count as part of the answer.
-    pub(crate) fn take_bytes(&self, bytes: Vec<u8>) {
-        let mut watch = lock(&self.0);
+    /// Takes in bytes of `application/vnd.amazon.eventstream`, cut anywhere, and gives the events that are whole by now. After
+    /// an `error` there are none.
+    pub(crate) fn take_bytes(&self, bytes: Vec<u8>) -> Vec<StreamEvent> {
+        let mut guard = lock(&self.0);
+        let watch = &mut *guard;
         watch.frames.push(&bytes);
-        loop {
+        let mut events = Vec::new();
+        while watch.error.is_none() {
             match watch.frames.next_frame() {
                 Ok(Some(frame)) if frame.is_error => {
                     let text = frame.message();
-                    watch.error.get_or_insert(StreamFault { code: frame.name, text });
+                    watch.error = Some(StreamFault { code: Some(frame.name), text });
                 }
                 Ok(Some(frame)) => {
-                    let note = frame.note(watch.operation);
-                    watch.so_far.take_in(&note);
+                    watch.so_far.take_in(&frame.note(watch.operation));
+                    let chunk = match watch.operation {
+                        sluicegate_bedrock::Operation::Converse => None,
+                        sluicegate_bedrock::Operation::InvokeModel => frame.chunk(),
+                    };
+                    events.push(StreamEvent { payload: chunk.unwrap_or(frame.payload), name: frame.name });
                 }
-                Ok(None) => return,
-                Err(_) => {
-                    watch.so_far.delivers = true;
-                    return;
-                }
+                Ok(None) => break,
+                Err(error) => watch.error = Some(StreamFault { code: None, text: Some(error.to_string()) }),
             }
         }
+        events
     }
 
     /// Part of the answer has come.

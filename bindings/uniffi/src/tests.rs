@@ -12,6 +12,7 @@ use crate::outcome::{Spent, outcome_of, outcome_success};
 use crate::pieces::{Backoff, Breaker, RetryBudget, RetryKind};
 use crate::policy::Policy;
 use crate::rng::Rng;
+use crate::stream::StreamWatch;
 
 const POLICY: &str = r#"{
     "pools": {"virginia": {"requests_per_minute": 60}},
@@ -124,4 +125,30 @@ fn a_batch_says_all_that_came_of_it() {
     assert!(matches!(said.decisions[0], Decision::Send { call: 0, .. }), "{said:?}");
     assert!(engine.handle_all(vec![input(9), input(9)], &rng).is_err());
     assert_eq!((engine.waiting() + engine.in_flight(), engine.drain(None).decisions.len() <= 1), (4, true));
+}
+
+#[test]
+fn a_panic_ends_at_the_border() {
+    let mut status = uniffi::RustCallStatus::default();
+    let desk = Desk::new(&policy(), DAY, None);
+    let answer: u8 = uniffi::rust_call(&mut status, || {
+        let _held = desk.lock();
+        panic!("a fault of ours");
+    });
+    assert_eq!((answer, status.code), (0, uniffi::RustCallStatusCode::UnexpectedError));
+    // And whoever held the lock holds nobody up.
+    assert_eq!(desk.waiting(), 0);
+}
+
+#[test]
+fn events_are_cut_out_of_bytes_until_one_is_an_error() {
+    let watch = StreamWatch::new(Operation::Converse);
+    // One frame without a name, then what is none.
+    let mut bytes = vec![0, 0, 0, 16];
+    bytes.extend([0; 12]);
+    assert!(watch.take_bytes(bytes[..9].to_vec()).is_empty());
+    assert_eq!(watch.take_bytes(bytes[9..].to_vec()).len(), 1);
+    assert!(watch.take_bytes(b"HTTP/1.1 200 OK, and so on".to_vec()).is_empty());
+    assert_eq!(watch.error().map(|error| error.code), Some(None));
+    assert!(watch.take_bytes(bytes).is_empty() && !watch.delivers() && !watch.completes());
 }

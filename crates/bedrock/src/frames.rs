@@ -56,18 +56,22 @@ impl Frame {
         if self.is_error {
             return StreamNote::default();
         }
-        let payload: Value = serde_json::from_slice(&self.payload).unwrap_or_default();
         match operation {
             Operation::Converse => {
+                let payload: Value = serde_json::from_slice(&self.payload).unwrap_or_default();
                 let mut event = Map::new();
                 event.insert(self.name.clone(), payload);
                 StreamNote::of_event(&Value::Object(event), operation)
             }
-            Operation::InvokeModel => {
-                let chunk = payload.get("bytes").and_then(Value::as_str).unwrap_or_default();
-                StreamNote::of_chunk(&STANDARD.decode(chunk).unwrap_or_default())
-            }
+            Operation::InvokeModel => StreamNote::of_chunk(&self.chunk().unwrap_or_default()),
         }
+    }
+
+    /// The model's own bytes in a chunk of InvokeModelWithResponseStream; `None` where it carries none.
+    #[must_use]
+    pub fn chunk(&self) -> Option<Vec<u8>> {
+        let payload: Value = serde_json::from_slice(&self.payload).ok()?;
+        STANDARD.decode(payload.get("bytes")?.as_str()?).ok()
     }
 
     /// The error's text, from its header or its payload.

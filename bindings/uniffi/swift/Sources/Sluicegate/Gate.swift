@@ -9,10 +9,11 @@
 /// }
 /// ```
 public actor Gate {
-    /// How an attempt ended, for the engine and for the caller.
+    /// How an attempt ended, for the engine and for the caller, who may have had part of the answer handed out.
     struct Made<T: Sendable>: Sendable {
         let outcome: Outcome
         let result: Result<T, any Error>
+        var handed = false
     }
 
     /// Events that are kept for each stream of them; of one that is further behind, the oldest are dropped.
@@ -22,7 +23,7 @@ public actor Gate {
     public private(set) var policy: Policy
 
     private let desk: Desk
-    private let clock: @Sendable () -> UInt64
+    private let time: Time
     /// By call: whoever waits for its next turn.
     private var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
     private var watchers: [UInt64: AsyncStream<TimedEvent>.Continuation] = [:]
@@ -32,18 +33,21 @@ public actor Gate {
     /// By call of those that hedge: their attempts in the order in which they ended.
     private var reported: [UInt64: [UInt64]] = [:]
 
-    /// The same seed draws the same numbers; without one, nobody can tell them.
-    public init(_ policy: Policy, seed: UInt64? = nil) {
-        clock = monotonic()
-        desk = Desk(policy: policy, now: clock(), seed: seed)
+    /// The same seed draws the same numbers; without one, nobody can tell them. All waiting is done by `clock`.
+    public init(_ policy: Policy, seed: UInt64? = nil, clock: some Clock<Duration> = ContinuousClock()) {
+        time = Time(clock)
+        desk = Desk(policy: policy, now: time.now(), seed: seed)
         self.policy = policy
     }
 
     /// Goes on from what `snapshot` of an earlier gate gave, `asleep` ago; zero where nobody knows, which is safe.
-    public init(_ policy: Policy, restore snapshot: String, asleep: Duration = .zero, seed: UInt64? = nil) throws {
-        clock = monotonic()
+    public init(
+        _ policy: Policy, restore snapshot: String, asleep: Duration = .zero, seed: UInt64? = nil,
+        clock: some Clock<Duration> = ContinuousClock()
+    ) throws {
+        time = Time(clock)
         desk = try Desk.restore(
-            policy: policy, snapshot: snapshot, now: clock(), asleepUs: try micros("asleep", asleep), seed: seed)
+            policy: policy, snapshot: snapshot, now: time.now(), asleepUs: try micros("asleep", asleep), seed: seed)
         self.policy = policy
     }
 
@@ -73,7 +77,7 @@ public actor Gate {
         let options = try request.options()
         let tokens: UInt64 = try inRange("tokens", request.tokens)
         let cap: UInt32? = try request.maxTokens.map { try inRange("maxTokens", $0) }
-        return try await drive {
+        return try await turns {
             try $0.submit(now: $1, model: request.model, tokens: tokens, options: options, maxTokens: cap)
         } make: { attempt in
             do {
@@ -87,22 +91,39 @@ public actor Gate {
 
     /// Runs a call that an appraiser has planned; `make` says how each attempt ended.
     func run<T: Sendable>(plan: Plan, make: @escaping @Sendable (Attempt) async -> Made<T>) async throws -> T {
-        try await drive({ try $0.submitPlan(now: $1, plan: plan) }, make: make)
+        try await turns({ try $0.submitPlan(now: $1, plan: plan) }, make: make)
+    }
+
+    /// The same for an answer that is handed out as it comes: `make` may tell how the attempt ended before it returns.
+    func stream<T: Sendable>(
+        plan: Plan, make: @Sendable (Attempt, @escaping @Sendable (Outcome) async -> Void) async -> Made<T>
+    ) async throws -> T {
+        try await drive({ try $0.submitPlan(now: $1, plan: plan) }) { call in
+            try await alone(call) { attempt in
+                await make(attempt) { outcome in await self.report(call, attempt.id, outcome) }
+            }
+        }
+    }
+
+    private func turns<T: Sendable>(
+        _ submit: (Desk, UInt64) throws -> UInt64, make: @escaping @Sendable (Attempt) async -> Made<T>
+    ) async throws -> T {
+        try await drive(submit) { call in policy.hedges() ? try await hedged(call, make) : try await alone(call, make) }
     }
 
     private func drive<T: Sendable>(
-        _ submit: (Desk, UInt64) throws -> UInt64, make: @escaping @Sendable (Attempt) async -> Made<T>
+        _ submit: (Desk, UInt64) throws -> UInt64, _ act: (UInt64) async throws -> T
     ) async throws -> T {
         let call = try operate { try submit(desk, $0) }
         defer {
             operate { desk.leave(now: $0, call: call) }
             reported[call] = nil
         }
-        return policy.hedges() ? try await hedged(call, make) : try await alone(call, make)
+        return try await act(call)
     }
 
     private func alone<T: Sendable>(_ call: UInt64, _ make: @Sendable (Attempt) async -> Made<T>) async throws -> T {
-        var last: Result<T, any Error>?
+        var last: Made<T>?
         while true {
             switch try await turn(call) {
             case .send(let attempt), .hedge(let attempt):
@@ -110,7 +131,7 @@ public actor Gate {
                 // A caller that goes has no outcome to tell: leaving settles what it held.
                 try Task.checkCancellation()
                 report(call, attempt.id, made.outcome)
-                last = made.result
+                last = made
             case .abort(let attempt): report(call, attempt, outcomeOf(outcomeClass: .cancelled))
             case .end(let reason): return try ended(reason, last)
             }
@@ -135,7 +156,7 @@ public actor Gate {
                 report(call, attempt, outcomeOf(outcomeClass: .cancelled))
             case .end(let reason):
                 let last = reported[call]?.last.flatMap { out[$0] }
-                return try ended(reason, await last?.value.result)
+                return try ended(reason, await last?.value)
             }
         }
     }
@@ -145,17 +166,14 @@ public actor Gate {
     }
 
     /// The answer, or the service's own last word, or, where the engine had the last word, an error that says so.
-    private func ended<T>(_ reason: EndReason, _ last: Result<T, any Error>?) throws -> T {
+    private func ended<T>(_ reason: EndReason, _ last: Made<T>?) throws -> T {
         let late = switch reason {
         case .expired, .refused(why: .deadline, retryAt: _): true
         default: false
         }
-        switch (reason, last) {
-        case (.answered, .some(let answer)): return try answer.get()
-        case (_, .some(.failure(let error))) where !late: throw error
-        case (_, .some(.failure(let error))): throw CallEnded(reason: reason, last: error)
-        default: throw CallEnded(reason: reason, last: nil)
-        }
+        if let last, reason == .answered || last.handed { return try last.result.get() }
+        guard case .failure(let error)? = last?.result else { throw CallEnded(reason: reason, last: nil) }
+        throw late ? CallEnded(reason: reason, last: error) : error
     }
 
     private func turn(_ call: UInt64) async throws -> Turn {
@@ -198,7 +216,7 @@ public actor Gate {
     }
 
     /// What was learned and counted, for a gate in this process or another one.
-    public nonisolated func snapshot() -> String { desk.snapshot(now: clock()) }
+    public nonisolated func snapshot() -> String { desk.snapshot(now: time.now()) }
 
     /// Puts another policy in force without losing a call. What both know by name goes on.
     public func reconfigure(_ policy: Policy) {
@@ -210,10 +228,10 @@ public actor Gate {
     public nonisolated func waitingCalls() -> [UInt64] { desk.waitingCalls() }
 
     /// Why a call waits, where it was sent, or how it ended; nil for one that is not remembered.
-    public nonisolated func explain(_ call: UInt64) -> Explanation? { desk.explain(now: clock(), call: call) }
+    public nonisolated func explain(_ call: UInt64) -> Explanation? { desk.explain(now: time.now(), call: call) }
 
     /// The explanation of a call as one line.
-    public nonisolated func describe(_ call: UInt64) -> String? { desk.describe(now: clock(), call: call) }
+    public nonisolated func describe(_ call: UInt64) -> String? { desk.describe(now: time.now(), call: call) }
 
     /// Cancels every call that waits: each throws `CallEnded` to its caller. Those that are out go on.
     public func cancelWaiting() { operate { desk.cancelWaiting(now: $0) } }
@@ -231,7 +249,7 @@ public actor Gate {
             }
             arm(news.wakeup)
         }
-        return try act(clock())
+        return try act(time.now())
     }
 
     /// One timer for all. One that is due too early is left to fire, since a wake-up at any other time changes nothing.
@@ -239,11 +257,11 @@ public actor Gate {
         guard let wakeup, armed.map({ wakeup < $0 }) ?? true else { return }
         timer?.cancel()
         armed = wakeup
-        let now = clock()
+        let now = time.now()
         // A day: no timer has to be set for longer.
         let wait = min(wakeup > now ? wakeup - now : 0, 86_400_000_000)
-        timer = Task { [weak self] in
-            guard (try? await Task.sleep(for: .microseconds(Int64(wait)))) != nil else { return }
+        timer = Task { [weak self, time] in
+            guard (try? await time.sleep(.microseconds(Int64(wait)))) != nil else { return }
             await self?.fire()
         }
     }
@@ -254,11 +272,17 @@ public actor Gate {
     }
 }
 
-/// Microseconds since the Unix epoch at the start, monotonic from then on.
-private func monotonic() -> @Sendable () -> UInt64 {
-    let (origin, start) = (wallClock(), ContinuousClock.now)
-    return {
-        let (seconds, attoseconds) = start.duration(to: .now).components
-        return origin + UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000_000)
+/// A clock as the gate needs it: microseconds since the Unix epoch at the start, and as the clock counts from then on.
+private struct Time: Sendable {
+    let now: @Sendable () -> UInt64
+    let sleep: @Sendable (Duration) async throws -> Void
+
+    init<C: Clock<Duration>>(_ clock: C) {
+        let (origin, start) = (wallClock(), clock.now)
+        now = {
+            let (seconds, attoseconds) = start.duration(to: clock.now).components
+            return origin + UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000_000)
+        }
+        sleep = { try await clock.sleep(until: clock.now.advanced(by: $0), tolerance: nil) }
     }
 }

@@ -3231,9 +3231,10 @@ public protocol StreamWatchProtocol: AnyObject, Sendable {
     func error()  -> StreamFault?
 
     /**
-     * Takes in bytes of `application/vnd.amazon.eventstream`. Bytes of another kind count as part of the answer.
+     * Takes in bytes of `application/vnd.amazon.eventstream`, cut anywhere, and gives the events that are whole by now. After
+     * an `error` there are none.
      */
-    func takeBytes(bytes: Data)
+    func takeBytes(bytes: Data)  -> [StreamEvent]
 
     /**
      * Takes in the bytes of a chunk of InvokeModelWithResponseStream.
@@ -3353,15 +3354,17 @@ open func error() -> StreamFault?  {
 }
 
     /**
-     * Takes in bytes of `application/vnd.amazon.eventstream`. Bytes of another kind count as part of the answer.
+     * Takes in bytes of `application/vnd.amazon.eventstream`, cut anywhere, and gives the events that are whole by now. After
+     * an `error` there are none.
      */
-open func takeBytes(bytes: Data)  {try! rustCall() {
+open func takeBytes(bytes: Data) -> [StreamEvent]  {
+    return try!  FfiConverterSequenceTypeStreamEvent.lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_sluicegate_uniffi_fn_method_streamwatch_take_bytes(
             self.uniffiCloneHandle(),
         FfiConverterData.lower(bytes),uniffiCallStatus
     )
-}
+})
 }
 
     /**
@@ -4705,13 +4708,82 @@ public func FfiConverterTypeSaid_lower(_ value: Said) -> RustBuffer {
 
 
 /**
+ * An event of a stream.
+ */
+public struct StreamEvent: Equatable, Hashable {
+    /**
+     * Its name, such as `contentBlockDelta` or `chunk`.
+     */
+    public let name: String
+    /**
+     * What it carries, as JSON; of a chunk, the model's own bytes.
+     */
+    public let payload: Data
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name, such as `contentBlockDelta` or `chunk`.
+         */name: String,
+        /**
+         * What it carries, as JSON; of a chunk, the model's own bytes.
+         */payload: Data) {
+        self.name = name
+        self.payload = payload
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension StreamEvent: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeStreamEvent: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StreamEvent {
+        return
+            try StreamEvent(
+                name: FfiConverterString.read(from: &buf),
+                payload: FfiConverterData.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StreamEvent, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterData.write(value.payload, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStreamEvent_lift(_ buf: RustBuffer) throws -> StreamEvent {
+    return try FfiConverterTypeStreamEvent.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStreamEvent_lower(_ value: StreamEvent) -> RustBuffer {
+    return FfiConverterTypeStreamEvent.lower(value)
+}
+
+
+/**
  * An error that came within a stream.
  */
 public struct StreamFault: Equatable, Hashable {
     /**
-     * The service's name for it.
+     * The service's name for it; nothing where the bytes are no such stream.
      */
-    public let code: String
+    public let code: String?
     /**
      * Its text.
      */
@@ -4721,8 +4793,8 @@ public struct StreamFault: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The service's name for it.
-         */code: String,
+         * The service's name for it; nothing where the bytes are no such stream.
+         */code: String?,
         /**
          * Its text.
          */text: String?) {
@@ -4746,13 +4818,13 @@ public struct FfiConverterTypeStreamFault: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StreamFault {
         return
             try StreamFault(
-                code: FfiConverterString.read(from: &buf),
+                code: FfiConverterOptionString.read(from: &buf),
                 text: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: StreamFault, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.code, into: &buf)
         FfiConverterOptionString.write(value.text, into: &buf)
     }
 }
@@ -8318,6 +8390,31 @@ fileprivate struct FfiConverterSequenceTypeHeader: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeStreamEvent: FfiConverterRustBuffer {
+    typealias SwiftType = [StreamEvent]
+
+    public static func write(_ value: [StreamEvent], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeStreamEvent.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [StreamEvent] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [StreamEvent]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeStreamEvent.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeTimedEvent: FfiConverterRustBuffer {
     typealias SwiftType = [TimedEvent]
 
@@ -8789,7 +8886,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_sluicegate_uniffi_checksum_method_streamwatch_error() != 26769) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_bytes() != 25347) {
+    if (uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_bytes() != 12003) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_chunk() != 64579) {

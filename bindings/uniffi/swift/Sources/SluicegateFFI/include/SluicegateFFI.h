@@ -765,7 +765,7 @@ RustBuffer uniffi_sluicegate_uniffi_fn_method_streamwatch_error(uint64_t ptr, Ru
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SLUICEGATE_UNIFFI_FN_METHOD_STREAMWATCH_TAKE_BYTES
 #define UNIFFI_FFIDEF_UNIFFI_SLUICEGATE_UNIFFI_FN_METHOD_STREAMWATCH_TAKE_BYTES
-void uniffi_sluicegate_uniffi_fn_method_streamwatch_take_bytes(uint64_t ptr, RustBuffer bytes, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_sluicegate_uniffi_fn_method_streamwatch_take_bytes(uint64_t ptr, RustBuffer bytes, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SLUICEGATE_UNIFFI_FN_METHOD_STREAMWATCH_TAKE_CHUNK

@@ -1088,7 +1088,7 @@ internal object UniffiLib {
     external fun uniffi_sluicegate_uniffi_fn_method_streamwatch_error(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_sluicegate_uniffi_fn_method_streamwatch_take_bytes(`ptr`: Long,`bytes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
-    ): Unit
+    ): RustBuffer.ByValue
     external fun uniffi_sluicegate_uniffi_fn_method_streamwatch_take_chunk(`ptr`: Long,`bytes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_sluicegate_uniffi_fn_method_streamwatch_take_event(`ptr`: Long,`event`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
@@ -1462,7 +1462,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_sluicegate_uniffi_checksum_method_streamwatch_error() and 0xFFFF) != 26769) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_bytes() and 0xFFFF) != 25347) {
+    if ((lib.uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_bytes() and 0xFFFF) != 12003) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_sluicegate_uniffi_checksum_method_streamwatch_take_chunk() and 0xFFFF) != 64579) {
@@ -6323,9 +6323,10 @@ public interface StreamWatchInterface {
     fun `error`(): StreamFault?
 
     /**
-     * Takes in bytes of `application/vnd.amazon.eventstream`. Bytes of another kind count as part of the answer.
+     * Takes in bytes of `application/vnd.amazon.eventstream`, cut anywhere, and gives the events that are whole by now. After
+     * an `error` there are none.
      */
-    fun `takeBytes`(`bytes`: kotlin.ByteArray)
+    fun `takeBytes`(`bytes`: kotlin.ByteArray): List<StreamEvent>
 
     /**
      * Takes in the bytes of a chunk of InvokeModelWithResponseStream.
@@ -6508,9 +6509,10 @@ open class StreamWatch: Disposable, AutoCloseable, StreamWatchInterface
 
 
     /**
-     * Takes in bytes of `application/vnd.amazon.eventstream`. Bytes of another kind count as part of the answer.
-     */override fun `takeBytes`(`bytes`: kotlin.ByteArray)
-        =
+     * Takes in bytes of `application/vnd.amazon.eventstream`, cut anywhere, and gives the events that are whole by now. After
+     * an `error` there are none.
+     */override fun `takeBytes`(`bytes`: kotlin.ByteArray): List<StreamEvent> {
+            return FfiConverterSequenceTypeStreamEvent.lift(
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_sluicegate_uniffi_fn_method_streamwatch_take_bytes(
@@ -6519,7 +6521,8 @@ open class StreamWatch: Disposable, AutoCloseable, StreamWatchInterface
         FfiConverterByteArray.lower(`bytes`),_status)
 }
     }
-
+    )
+    }
 
 
 
@@ -7503,13 +7506,60 @@ public object FfiConverterTypeSaid: FfiConverterRustBuffer<Said> {
 
 
 /**
+ * An event of a stream.
+ */
+data class StreamEvent (
+    /**
+     * Its name, such as `contentBlockDelta` or `chunk`.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * What it carries, as JSON; of a chunk, the model's own bytes.
+     */
+    val `payload`: kotlin.ByteArray
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeStreamEvent: FfiConverterRustBuffer<StreamEvent> {
+    override fun read(buf: ByteBuffer): StreamEvent {
+        return StreamEvent(
+            FfiConverterString.read(buf),
+            FfiConverterByteArray.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: StreamEvent) = (
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterByteArray.allocationSize(value.`payload`)
+    )
+
+    override fun write(value: StreamEvent, buf: ByteBuffer) {
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterByteArray.write(value.`payload`, buf)
+    }
+}
+
+
+
+/**
  * An error that came within a stream.
  */
 data class StreamFault (
     /**
-     * The service's name for it.
+     * The service's name for it; nothing where the bytes are no such stream.
      */
-    val `code`: kotlin.String
+    val `code`: kotlin.String?
     ,
     /**
      * Its text.
@@ -7531,18 +7581,18 @@ data class StreamFault (
 public object FfiConverterTypeStreamFault: FfiConverterRustBuffer<StreamFault> {
     override fun read(buf: ByteBuffer): StreamFault {
         return StreamFault(
-            FfiConverterString.read(buf),
+            FfiConverterOptionalString.read(buf),
             FfiConverterOptionalString.read(buf),
         )
     }
 
     override fun allocationSize(value: StreamFault) = (
-            FfiConverterString.allocationSize(value.`code`) +
+            FfiConverterOptionalString.allocationSize(value.`code`) +
             FfiConverterOptionalString.allocationSize(value.`text`)
     )
 
     override fun write(value: StreamFault, buf: ByteBuffer) {
-            FfiConverterString.write(value.`code`, buf)
+            FfiConverterOptionalString.write(value.`code`, buf)
             FfiConverterOptionalString.write(value.`text`, buf)
     }
 }
@@ -11558,6 +11608,34 @@ public object FfiConverterSequenceTypeHeader: FfiConverterRustBuffer<List<Header
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeHeader.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeStreamEvent: FfiConverterRustBuffer<List<StreamEvent>> {
+    override fun read(buf: ByteBuffer): List<StreamEvent> {
+        val len = buf.getInt()
+        return List<StreamEvent>(len) {
+            FfiConverterTypeStreamEvent.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<StreamEvent>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeStreamEvent.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<StreamEvent>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeStreamEvent.write(it, buf)
         }
     }
 }

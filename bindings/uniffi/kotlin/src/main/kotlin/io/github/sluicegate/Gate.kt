@@ -96,17 +96,23 @@ class Gate internal constructor(
         val options = request.options()
         val tokens = inRange("tokens", request.tokens, Long.MAX_VALUE).toULong()
         val cap = request.maxTokens?.let { inRange("maxTokens", it.toLong(), Int.MAX_VALUE.toLong()).toUInt() }
-        return drive({ now -> desk.submit(now, request.model, tokens, options, cap) }) { attempt ->
+        return turns({ now -> desk.submit(now, request.model, tokens, options, cap) }) { attempt ->
             made(classify) { body(attempt).let { Made(settle(it), Result.success(it)) } }
         }
     }
 
     /** Runs a call that an [Appraiser] has planned; [make] says how each attempt ended. */
     internal suspend fun <T> run(plan: Plan, make: suspend (Attempt) -> Made<T>): T =
-        drive({ now -> desk.submitPlan(now, plan) }, make)
+        turns({ now -> desk.submitPlan(now, plan) }, make)
 
-    /** How an attempt ended, for the engine and for the caller. */
-    internal class Made<out T>(val outcome: Outcome, val result: Result<T>)
+    /** The same for an answer that is handed out as it comes: [make] may tell how the attempt ended before it returns. */
+    internal suspend fun <T> stream(plan: Plan, make: suspend (Attempt, (Outcome) -> Unit) -> Made<T>): T =
+        drive({ now -> desk.submitPlan(now, plan) }) { call, signal ->
+            alone(call, signal) { attempt -> make(attempt) { outcome -> report(call, attempt.id, outcome) } }
+        }
+
+    /** How an attempt ended, for the engine and for the caller, who may have had part of the answer [handed] out. */
+    internal class Made<out T>(val outcome: Outcome, val result: Result<T>, val handed: Boolean = false)
 
     internal suspend fun <T> made(classify: (Throwable) -> Outcome, make: suspend () -> Made<T>): Made<T> = try {
         make()
@@ -117,11 +123,14 @@ class Gate internal constructor(
         Made(classify(error), Result.failure(error))
     }
 
-    private suspend fun <T> drive(submit: (ULong) -> ULong, make: suspend (Attempt) -> Made<T>): T {
+    private suspend fun <T> turns(submit: (ULong) -> ULong, make: suspend (Attempt) -> Made<T>): T =
+        drive(submit) { call, signal -> if (policy.hedges()) hedged(call, signal, make) else alone(call, signal, make) }
+
+    private suspend fun <T> drive(submit: (ULong) -> ULong, act: suspend (ULong, Channel<Unit>) -> T): T {
         val signal = Channel<Unit>(Channel.CONFLATED)
         val call = operate { now -> submit(now).also { signals[it] = signal } }
         try {
-            return if (policy.hedges()) hedged(call, signal, make) else alone(call, signal, make)
+            return act(call, signal)
         } finally {
             operate { now ->
                 signals.remove(call)
@@ -131,7 +140,7 @@ class Gate internal constructor(
     }
 
     private suspend fun <T> alone(call: ULong, signal: Channel<Unit>, make: suspend (Attempt) -> Made<T>): T {
-        var last: Result<T>? = null
+        var last: Made<T>? = null
         while (true) {
             when (val turn = turn(call, signal)) {
                 is Turn.Send -> last = attempt(call, turn.attempt, make)
@@ -144,11 +153,11 @@ class Gate internal constructor(
 
     private suspend fun <T> hedged(call: ULong, signal: Channel<Unit>, make: suspend (Attempt) -> Made<T>): T = coroutineScope {
         val out = HashMap<ULong, Job>()
-        var last: Result<T>? = null
+        var last: Made<T>? = null
         val start = { attempt: Attempt ->
             out[attempt.id] = launch {
                 val made = make(attempt)
-                lock.withLock { if (last?.isSuccess != true) last = made.result }
+                lock.withLock { if (last?.result?.isSuccess != true) last = made }
                 report(call, attempt.id, made.outcome)
             }
         }
@@ -170,17 +179,17 @@ class Gate internal constructor(
         error("the loop ends by returning")
     }
 
-    private suspend fun <T> attempt(call: ULong, attempt: Attempt, make: suspend (Attempt) -> Made<T>): Result<T> {
+    private suspend fun <T> attempt(call: ULong, attempt: Attempt, make: suspend (Attempt) -> Made<T>): Made<T> {
         val made = make(attempt)
         report(call, attempt.id, made.outcome)
-        return made.result
+        return made
     }
 
     /** The answer, or the service's own last word, or, where the engine had the last word, an error that says so. */
-    private fun <T> ended(reason: EndReason, last: Result<T>?): T {
+    private fun <T> ended(reason: EndReason, last: Made<T>?): T {
         val late = reason is EndReason.Expired || (reason is EndReason.Refused && reason.why is Refusal.Deadline)
-        if (reason is EndReason.Answered && last != null) return last.getOrThrow()
-        val error = last?.exceptionOrNull()
+        if (last != null && (reason is EndReason.Answered || last.handed)) return last.result.getOrThrow()
+        val error = last?.result?.exceptionOrNull()
         throw if (error != null && !late) error else CallEnded(reason, error)
     }
 

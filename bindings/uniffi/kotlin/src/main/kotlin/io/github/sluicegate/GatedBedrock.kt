@@ -9,6 +9,9 @@ import aws.sdk.kotlin.services.bedrockruntime.model.ConverseStreamResponse
 import aws.sdk.kotlin.services.bedrockruntime.model.InferenceConfiguration
 import aws.sdk.kotlin.services.bedrockruntime.model.InvokeModelRequest
 import aws.sdk.kotlin.services.bedrockruntime.model.InvokeModelResponse
+import aws.sdk.kotlin.services.bedrockruntime.model.InvokeModelWithResponseStreamRequest
+import aws.sdk.kotlin.services.bedrockruntime.model.InvokeModelWithResponseStreamResponse
+import aws.sdk.kotlin.services.bedrockruntime.model.ResponseStream
 import aws.sdk.kotlin.services.bedrockruntime.model.TokenUsage
 import aws.sdk.kotlin.services.bedrockruntime.withConfig
 import aws.smithy.kotlin.runtime.ServiceException
@@ -16,17 +19,11 @@ import aws.smithy.kotlin.runtime.http.HttpErrorCode
 import aws.smithy.kotlin.runtime.http.HttpException
 import aws.smithy.kotlin.runtime.http.response.HttpResponse
 import java.util.concurrent.ConcurrentHashMap
-import kotlinx.coroutines.coroutineScope
-import kotlinx.coroutines.flow.emitAll
-import kotlinx.coroutines.flow.flow
-import kotlinx.coroutines.flow.flowOf
-import kotlinx.coroutines.flow.produceIn
-import kotlinx.coroutines.flow.receiveAsFlow
 import kotlinx.coroutines.withContext
 
 /**
- * The AWS SDK's client with a gate in front: a [BedrockRuntimeClient] like any other, whose Converse, ConverseStream and
- * InvokeModel go through [gate]. Other operations pass as they are.
+ * The AWS SDK's client with a gate in front: a [BedrockRuntimeClient] like any other, whose Converse, ConverseStream,
+ * InvokeModel and InvokeModelWithResponseStream go through [gate]. Other operations pass as they are.
  *
  * `modelId` is the policy's name for the model. The SDK's own retries are off for what goes through the gate. A stream is
  * handed out with its first part of the answer: up to then an attempt can be repeated unnoticed.
@@ -76,46 +73,48 @@ class GatedBedrock(
 
     override suspend fun <T> converseStream(input: ConverseStreamRequest, block: suspend (ConverseStreamResponse) -> T): T {
         val plan = plan(input.modelId, Operation.CONVERSE, stream = true) { it.converseStream(input) {} }
-        return gate.run(plan) { attempt ->
-            val watch = StreamWatch(Operation.CONVERSE)
-            gate.made({ error -> if (watch.delivers()) broken(plan, attempt, watch, error) else outcomeOfSdk(error) }) {
-                val result = at(attempt.endpoint).converseStream(input.copy { modelId = attempt.endpoint.target }) { response ->
-                    held(response, watch, block)
-                }
-                val outcome = appraiser.streamed(plan, attempt.endpointId, watch, dropped = !watch.completes())
-                Gate.Made(outcome, Result.success(result))
+        val note: StreamWatch.(ConverseStreamOutput) -> Unit = { event -> takeEvent(json(event)) }
+        return streamed(plan, Operation.CONVERSE, note) { client, endpoint, held ->
+            client.converseStream(input.copy { modelId = endpoint.target }) { answer ->
+                held.pass(answer.stream) { events -> block(answer.copy { stream = events }) }
             }
         }
     }
 
-    /** Holds events back until one carries part of the answer. */
-    private suspend fun <T> held(
-        response: ConverseStreamResponse,
-        watch: StreamWatch,
-        block: suspend (ConverseStreamResponse) -> T,
-    ): T = coroutineScope {
-        val events = (response.stream ?: flowOf()).produceIn(this)
-        val held = ArrayList<ConverseStreamOutput>()
-        while (!watch.delivers()) {
-            val event = events.receiveCatching().let { it.getOrNull() ?: it.exceptionOrNull()?.let { error -> throw error } } ?: break
-            watch.takeEvent(json(event))
-            held += event
-        }
-        val rest = flow {
-            held.forEach { emit(it) }
-            emitAll(flow { events.receiveAsFlow().collect { watch.takeEvent(json(it)); emit(it) } })
-        }
-        try {
-            block(response.copy { stream = rest })
-        } finally {
-            events.cancel()
+    override suspend fun <T> invokeModelWithResponseStream(
+        input: InvokeModelWithResponseStreamRequest,
+        block: suspend (InvokeModelWithResponseStreamResponse) -> T,
+    ): T {
+        val plan = plan(input.modelId, Operation.INVOKE_MODEL, stream = true) { it.invokeModelWithResponseStream(input) {} }
+        val note: StreamWatch.(ResponseStream) -> Unit = { event -> event.asChunkOrNull()?.bytes?.let { takeChunk(it) } }
+        return streamed(plan, Operation.INVOKE_MODEL, note) { client, endpoint, held ->
+            client.invokeModelWithResponseStream(input.copy { modelId = endpoint.target }) { answer ->
+                held.pass(answer.body) { events -> block(answer.copy { body = events }) }
+            }
         }
     }
 
-    /** Part of the answer has reached the caller: either the stream broke then, or the caller dropped it. */
-    private fun broken(plan: Plan, attempt: Attempt, watch: StreamWatch, error: Throwable): Outcome =
-        if (error is ServiceException || error is HttpException) failure(error, inStream = true, delivered = true)
-        else appraiser.streamed(plan, attempt.endpointId, watch, dropped = true)
+    /** Runs a call whose answer is a stream: [open] makes an attempt and passes its events through what it is given. */
+    private suspend fun <E : Any, T> streamed(
+        plan: Plan,
+        operation: Operation,
+        note: StreamWatch.(E) -> Unit,
+        open: suspend (BedrockRuntimeClient, Endpoint, HeldStream<E>) -> T,
+    ): T = gate.stream(plan) { attempt, report ->
+        val watch = StreamWatch(operation)
+        val held = HeldStream(watch, note) { end ->
+            val outcome = when (end) {
+                is StreamEnd.Broken -> failure(end.error, inStream = true, delivered = watch.delivers())
+                else -> appraiser.streamed(plan, attempt.endpointId, watch, dropped = end is StreamEnd.Dropped)
+            }
+            outcome.also(report)
+        }
+        val made = gate.made({ error -> held.outcome ?: outcomeOfSdk(error) }) {
+            val result = open(at(attempt.endpoint), attempt.endpoint, held)
+            Gate.Made(held.outcome ?: outcomeOf(OutcomeClass.STREAM_BROKEN), Result.success(result))
+        }
+        Gate.Made(made.outcome, made.result, handed = watch.delivers())
+    }
 
     private suspend fun plan(model: String?, operation: Operation, stream: Boolean, send: suspend (BedrockRuntimeClient) -> Any?): Plan =
         appraiser.plan(model.orEmpty(), operation, bodyOf { send(unsent) }, options, stream)
@@ -168,7 +167,8 @@ private fun failure(error: Throwable, inStream: Boolean, delivered: Boolean): Ou
             }
             Failure(at, text = error.message, inStream = inStream, delivered = delivered)
         }
-        else -> return outcomeOf(error)
+        // Whatever ends a stream is its connection's doing, if the service has not said otherwise.
+        else -> if (inStream) Failure(FailedAt.IO, text = error.message, inStream = true, delivered = delivered) else return outcomeOf(error)
     }
     return classify(failure, wallClock())
 }

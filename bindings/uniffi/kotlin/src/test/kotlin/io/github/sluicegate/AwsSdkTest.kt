@@ -1,88 +1,75 @@
 package io.github.sluicegate
 
-import aws.sdk.kotlin.services.bedrockruntime.BedrockRuntimeClient
 import aws.sdk.kotlin.services.bedrockruntime.model.BedrockRuntimeException
-import aws.sdk.kotlin.services.bedrockruntime.model.ContentBlock
-import aws.sdk.kotlin.services.bedrockruntime.model.ConversationRole
-import aws.sdk.kotlin.services.bedrockruntime.model.ConverseRequest
-import aws.sdk.kotlin.services.bedrockruntime.model.ConverseStreamOutput
-import aws.sdk.kotlin.services.bedrockruntime.model.ConverseStreamRequest
-import aws.sdk.kotlin.services.bedrockruntime.model.InvokeModelRequest
-import aws.sdk.kotlin.services.bedrockruntime.model.Message
-import aws.smithy.kotlin.runtime.auth.awscredentials.Credentials
-import aws.smithy.kotlin.runtime.auth.awscredentials.CredentialsProvider
-import aws.smithy.kotlin.runtime.collections.Attributes
-import aws.smithy.kotlin.runtime.net.url.Url
+import aws.sdk.kotlin.services.bedrockruntime.model.ServiceUnavailableException
+import aws.sdk.kotlin.services.bedrockruntime.model.StopReason
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
-import kotlinx.coroutines.flow.toList
-import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.coroutineScope
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertInstanceOf
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.EnumSource
 
-/** The real SDK against the embedded fake. */
-class AwsSdkTest {
-    private val messages = listOf(Message { role = ConversationRole.User; content = listOf(ContentBlock.Text("Hello")) })
-
-    private fun gated(key: String = "local", test: suspend (GatedBedrock, Fake) -> Unit) {
-        val lanes = listOf("us-east-1", "us-west-2").joinToString(",") {
-            """{"region": "$it", "model": "us.$MODEL", "requests_per_minute": 600, "first_token_us": 10000, "tokens_per_second": 5000}"""
-        }
-        val policy = Policy.fromJson(
-            """{"pools": {"e": {"requests_per_minute": 600}, "w": {"requests_per_minute": 600}}, "endpoints": {
-            "e": {"model": "$MODEL", "target": "us.$MODEL", "region": "us-east-1", "pools": ["e"]},
-            "w": {"model": "$MODEL", "target": "us.$MODEL", "region": "us-west-2", "pools": ["w"]}}}""",
-        )
-        Fake("""{"lanes": [$lanes]}""").use { fake ->
-            val client = BedrockRuntimeClient {
-                region = "eu-central-1"
-                endpointUrl = Url.parse(fake.url)
-                credentialsProvider = object : CredentialsProvider {
-                    override suspend fun resolve(attributes: Attributes) = Credentials(key, "secret")
-                }
-            }
-            Gate(policy).use { gate -> GatedBedrock(client, gate).use { runBlocking { test(it, fake) } } }
-        }
-    }
-
+/** The SDK's operations through the gate. */
+internal class AwsSdkTest {
     @Test
-    fun callsGoToTheEndpointsOfThePolicy() = gated { client, fake ->
-        val answers = runBlocking {
-            List(20) { async { client.converse(ConverseRequest { modelId = MODEL; messages = this@AwsSdkTest.messages; inferenceConfig { maxTokens = 50 } }) } }.awaitAll()
-        }
+    fun callsGoToTheEndpointsOfThePolicy() = gated(Gated.lane(0), Gated.lane(1)) {
+        val answers = coroutineScope { List(20) { async { client.converse(Gated.asking()) } }.awaitAll() }
         assertTrue(answers.all { (it.usage?.outputTokens ?: 0) > 0 })
-        client.reconfigure(Policy.fromJson("""{"pools": {"w": {}}, "endpoints": {"w": {"model": "$MODEL", "target": "us.$MODEL", "region": "us-west-2", "pools": ["w"]}}}"""))
-        val body = """{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}"""
-        val invoked = client.invokeModel(InvokeModelRequest { modelId = MODEL; this.body = body.toByteArray() })
-        assertTrue(invoked.body.isNotEmpty())
-        val totals = fake.totals()
-        assertEquals(21L to 21L, totals["attempts"] to totals["completed"])
-        assertEquals(0L to 0L, client.gate.inFlight to client.gate.waiting)
+        val lanes = fake.lanes().map { it.getValue("completed") }
+        assertTrue(lanes.sum() == 20L && lanes.all { it > 0 }, "both Regions serve: $lanes")
+
+        client.reconfigure(Gated.policy(Gated.REGIONS.takeLast(1)))
+        repeat(5) { assertTrue(client.invokeModel(Gated.invoking()).body.isNotEmpty()) }
+        assertEquals(listOf(lanes[0], lanes[1] + 5), fake.lanes().map { it["attempts"] })
+        assertTrue(settled)
     }
 
-    @Test
-    fun aStreamIsHandedOutWhole() = gated { client, fake ->
-        val request = ConverseStreamRequest { modelId = MODEL; messages = this@AwsSdkTest.messages; inferenceConfig { maxTokens = 50 } }
-        val events = client.converseStream(request) { it.stream!!.toList() }
-        assertInstanceOf(ConverseStreamOutput.MessageStart::class.java, events.first())
-        assertInstanceOf(ConverseStreamOutput.Metadata::class.java, events.last())
-        val thrown = runCatching { client.converseStream(request) { throw IllegalStateException("mine") } }.exceptionOrNull()
-        assertEquals("mine", thrown?.message)
-        assertEquals(2L, fake.totals()["attempts"])
-        assertEquals(0L to 0L, client.gate.inFlight to client.gate.waiting)
+    @ParameterizedTest
+    @EnumSource
+    fun theSdkItselfNeverTriesAgain(asked: Asked) = gated(Gated.lane(0, Gated.refusing("temporarily_unavailable")), more = Gated.ONCE) {
+        assertInstanceOf(ServiceUnavailableException::class.java, runCatching { asked.read(client) }.exceptionOrNull())
+        assertEquals(1L, fake.totals()["attempts"])
+        assertTrue(settled)
     }
 
+    @ParameterizedTest
+    @EnumSource
+    fun whatOneRegionThrottlesAnotherOneAnswers(asked: Asked) =
+        gated(Gated.lane(0, Gated.refusing("requests_per_minute")), Gated.lane(1), more = Gated.IMPATIENT) {
+            repeat(10) { assertTrue(asked.read(client).isNotEmpty()) }
+            val (east, west) = fake.lanes()
+            assertTrue(east.getValue("refused_quota") >= 1, "$east")
+            assertEquals(listOf(10L, 10L), listOf(west["attempts"], west["completed"]))
+            assertTrue(settled)
+        }
+
     @Test
-    fun theSdksOwnErrorIsThrownAfterOneAttempt() = gated("AKIAINVALIDKEY") { client, _ ->
-        val request = ConverseRequest { modelId = MODEL; messages = this@AwsSdkTest.messages }
-        assertInstanceOf(BedrockRuntimeException::class.java, runCatching { client.converse(request) }.exceptionOrNull())
-        val unknown = runCatching { client.converse(request.copy { modelId = "unheard.of" }) }.exceptionOrNull()
+    fun aLoweredCapReachesTheServiceAndIsLiftedForAnAnswerThatItCutsShort() =
+        gated(Gated.lane(0), more = """"output_cap": {"clamp": true, "minimum_answers": 100}""") {
+            suspend fun ask(wants: Int) = client.converse(Gated.asking(4_000).copy { requestMetadata = mapOf("sluicegate-output-tokens" to "$wants") })
+            suspend fun reserved(ask: suspend () -> Unit): Long {
+                val before = fake.totals().getValue("tokens_reserved")
+                ask()
+                return fake.totals().getValue("tokens_reserved") - before
+            }
+            assertTrue(reserved { ask(50) } >= 4_000)
+            repeat(100) { ask(50) }
+            assertTrue(reserved { ask(50) } < 500)
+            // In the model's own form as well; what is longer than the cap is asked for again with its own.
+            val invoked = reserved { client.invokeModel(Gated.invoking(4_000)) }
+            assertTrue(invoked < 500 || invoked > 4_050, "$invoked")
+            assertTrue(reserved { assertEquals(StopReason.EndTurn, ask(2_000).stopReason) } in 4_050..5_999)
+        }
+
+    @Test
+    fun theSdksOwnErrorsAreThrown() = gated(Gated.lane(0), key = "AKIAINVALIDKEY") {
+        assertInstanceOf(BedrockRuntimeException::class.java, runCatching { client.converse(Gated.asking()) }.exceptionOrNull())
+        val unknown = runCatching { client.converse(Gated.asking().copy { modelId = "unheard.of" }) }.exceptionOrNull()
         assertEquals("unknown_model", assertInstanceOf(InputException::class.java, unknown).code())
-    }
-
-    private companion object {
-        const val MODEL = "anthropic.claude-sonnet-4-6"
+        assertTrue(settled)
     }
 }

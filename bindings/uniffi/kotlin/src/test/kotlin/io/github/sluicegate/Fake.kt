@@ -10,7 +10,6 @@ import kotlin.time.Duration.Companion.seconds
 import kotlin.time.toJavaDuration
 import kotlinx.coroutines.future.await
 import kotlinx.serialization.json.Json
-import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
@@ -39,16 +38,17 @@ internal class Fake(config: String) : AutoCloseable {
         return answer.body().decodeToString()
     }
 
-    /** The sums over all lanes of the fake's own books. */
-    fun totals(): Map<String, Long> {
+    /** The fake's own books of each lane. */
+    fun lanes(): List<Map<String, Long>> {
         val request = HttpRequest.newBuilder(URI("$url/sluicegate/ledger")).build()
         val ledger = Json.parseToJsonElement(http.send(request, HttpResponse.BodyHandlers.ofString()).body()).jsonObject
-        val sums = HashMap<String, Long>()
-        for (lane in ledger.getValue("lanes").jsonArray) {
-            for ((name, value) in lane.jsonObject.getValue("totals").jsonObject) sums.merge(name, value.jsonPrimitive.content.toLong(), Long::plus)
+        return ledger.getValue("lanes").jsonArray.map { lane ->
+            lane.jsonObject.getValue("totals").jsonObject.mapValues { (_, value) -> value.jsonPrimitive.content.toLong() }
         }
-        return sums
     }
+
+    /** The sums over all lanes. */
+    fun totals(): Map<String, Long> = lanes().reduce { sums, lane -> sums.mapValues { (name, sum) -> sum + lane.getValue(name) } }
 
     override fun close() {
         process.destroy()

@@ -1,7 +1,6 @@
 package io.github.sluicegate
 
 import java.io.IOException
-import kotlin.time.Duration.Companion.microseconds
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CompletableDeferred
@@ -21,7 +20,6 @@ import kotlinx.coroutines.test.runCurrent
 import kotlinx.coroutines.test.runTest
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertInstanceOf
-import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
@@ -111,33 +109,6 @@ class GateTest {
         assertTrue(answer != first.await().endpoint.name)
         assertEquals(first.await().id, cancelled.receive())
         assertEquals(0L, gate.inFlight)
-    }
-
-    @Test
-    fun misuseIsTyped() = runTest {
-        val gate = gate()
-        suspend fun error(request: Request) = runCatching { gate.run(request) {} }.exceptionOrNull()
-        assertEquals("unknown_model", assertInstanceOf(InputException::class.java, error(Request("nobody"))).code())
-        for (wrong in listOf(Request("m", tokens = -1), Request("m", deadline = (-1).microseconds), Request("m", priority = 256))) {
-            assertInstanceOf(InputException.OutOfRange::class.java, error(wrong))
-        }
-        gate.close()
-        gate.close()
-        assertInstanceOf(InputException.Closed::class.java, error(Request("m")))
-        val faults = assertThrows(PolicyException.Faulty::class.java) { Policy.fromJson("""{"pools": {"p": {"requests_per_minute": -1}}}""") }
-        assertTrue(faults.faults.any { it.pointer == "/pools/p/requests_per_minute" && it.code.isNotEmpty() })
-        assertThrows(SnapshotException.Unreadable::class.java) { Gate(gate.policy, restore = "{}") }
-    }
-
-    @Test
-    fun objectsThatAreDestroyedSaySo() {
-        val policy = Policy.fromJson("""{"pools": {"p": {}}, "endpoints": {"e": {"model": "m", "pools": ["p"]}}}""")
-        val engine = Engine(policy, ULong.MAX_VALUE)
-        engine.handle(0uL, Input.Wake, Rng(1uL))
-        engine.close()
-        engine.close()
-        assertThrows(IllegalStateException::class.java) { engine.waiting() }
-        assertEquals("0.1.0", version())
     }
 
     @Test
