@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::defaults::{SERVICE_TIME_MEMORY, SERVICE_TIME_PERMILLE};
+use crate::defaults::{SERVICE_TIME_LEAST_PERMILLE, SERVICE_TIME_MEMORY, SERVICE_TIME_PERMILLE};
 use crate::time::micros;
 
 /// Buckets per doubling: neighbouring bounds differ by an eighth at most.
@@ -36,12 +36,38 @@ const BUCKETS: usize = (OCTAVES * STEPS) as usize;
 pub struct ServiceTime {
     counts: [u16; BUCKETS],
     total: u32,
-    /// The bucket in which the quantile that is allowed for lies, and how many lie below it. Both move with each time
-    /// that is seen, by a bucket or two.
+    usual: Mark,
+    least: Mark,
+}
+
+/// Where a quantile lies that every waiting call is held against. It moves with each time that is seen, by a bucket or two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    permille: u32,
+    /// Its bucket, and how many times lie below.
     at: usize,
     below: u32,
     /// The end of that bucket; zero before the first time.
-    allowance: Duration,
+    bound: Duration,
+}
+
+impl Mark {
+    const fn new(permille: u32) -> Self {
+        Self { permille, at: 0, below: 0, bound: Duration::ZERO }
+    }
+
+    fn seek(&mut self, counts: &[u16; BUCKETS], total: u32) {
+        let rank = (total * self.permille).div_ceil(1_000).max(1);
+        while self.below >= rank {
+            self.at -= 1;
+            self.below -= u32::from(counts[self.at]);
+        }
+        while self.below + u32::from(counts[self.at]) < rank {
+            self.below += u32::from(counts[self.at]);
+            self.at += 1;
+        }
+        self.bound = Duration::from_micros(upper_bound(self.at));
+    }
 }
 
 /// What a [`ServiceTime`] remembers beyond the life of its process.
@@ -62,7 +88,12 @@ impl ServiceTime {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { counts: [0; BUCKETS], total: 0, at: 0, below: 0, allowance: Duration::ZERO }
+        Self {
+            counts: [0; BUCKETS],
+            total: 0,
+            usual: Mark::new(SERVICE_TIME_PERMILLE),
+            least: Mark::new(SERVICE_TIME_LEAST_PERMILLE),
+        }
     }
 
     /// One attempt was served in `took`.
@@ -70,7 +101,9 @@ impl ServiceTime {
         let index = bucket(micros(took));
         self.counts[index] += 1;
         self.total += 1;
-        self.below += u32::from(index < self.at);
+        for mark in [&mut self.usual, &mut self.least] {
+            mark.below += u32::from(index < mark.at);
+        }
         self.forget();
         self.seek();
     }
@@ -114,21 +147,14 @@ impl ServiceTime {
     fn recount(&mut self) {
         let sum = |counts: &[u16]| counts.iter().map(|count| u32::from(*count)).sum();
         self.total = sum(&self.counts);
-        self.below = sum(&self.counts[..self.at]);
+        for mark in [&mut self.usual, &mut self.least] {
+            mark.below = sum(&self.counts[..mark.at]);
+        }
     }
 
-    /// Moves to the quantile that is allowed for.
     fn seek(&mut self) {
-        let rank = (self.total * SERVICE_TIME_PERMILLE).div_ceil(1_000).max(1);
-        while self.below >= rank {
-            self.at -= 1;
-            self.below -= u32::from(self.counts[self.at]);
-        }
-        while self.below + u32::from(self.counts[self.at]) < rank {
-            self.below += u32::from(self.counts[self.at]);
-            self.at += 1;
-        }
-        self.allowance = Duration::from_micros(upper_bound(self.at));
+        self.usual.seek(&self.counts, self.total);
+        self.least.seek(&self.counts, self.total);
     }
 
     /// Times that count.
@@ -140,7 +166,13 @@ impl ServiceTime {
     /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
     pub const fn allowance(&self) -> Duration {
-        self.allowance
+        self.usual.bound
+    }
+
+    /// What must be allowed for so that most attempts end within it, where there is no time for more.
+    #[must_use]
+    pub const fn least_allowance(&self) -> Duration {
+        self.least.bound
     }
 
     /// A bound that at least `permille` thousandths of the recent service times do not exceed, at most an eighth above
@@ -195,6 +227,7 @@ mod tests {
         for step in 0..10_000_u64 {
             time.observe(Duration::from_micros(1_000 + step * 7_919_777 % 9_000_000));
             assert_eq!(time.allowance(), time.quantile(SERVICE_TIME_PERMILLE));
+            assert_eq!(time.least_allowance(), time.quantile(SERVICE_TIME_LEAST_PERMILLE));
         }
     }
 

@@ -6,9 +6,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::defaults::{
-    SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_LEAST_PERMILLE, SERVICE_TIME_SHARE_PERMILLE, SERVICE_TIME_SIZES,
-};
+use crate::defaults::{SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_SHARE_PERMILLE, SERVICE_TIME_SIZES};
 use crate::service_time::{SavedServiceTime, ServiceTime};
 use crate::time::micros;
 
@@ -65,7 +63,7 @@ fn class(max_tokens: Option<u32>) -> usize {
 fn bounded(times: &ServiceTime, within: Duration) -> Duration {
     let share = Duration::from_micros(micros(within).saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000);
     let usual = times.allowance();
-    if usual <= share { usual } else { times.quantile(SERVICE_TIME_LEAST_PERMILLE).max(share).min(usual) }
+    if usual <= share { usual } else { times.least_allowance().max(share).min(usual) }
 }
 
 impl ServiceTimes {
@@ -104,7 +102,7 @@ impl ServiceTimes {
     ///
     /// Where nearly every attempt takes more than [`SERVICE_TIME_SHARE_PERMILLE`] of that, a few slow answers would leave
     /// calls no time to wait for their turn, and at last none to be answered in. So no more than this share is allowed
-    /// for then, as long as [`SERVICE_TIME_LEAST_PERMILLE`] of the attempts end within it.
+    /// for then, as long as [`SERVICE_TIME_LEAST_PERMILLE`](crate::defaults::SERVICE_TIME_LEAST_PERMILLE) of the attempts end within it.
     ///
     /// ```
     /// use core::time::Duration;

@@ -10,7 +10,7 @@ use super::start::Start;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
-use crate::defaults::{PASSING_LOOKED_AT, SERVICE_TIME_LEAST_PERMILLE};
+use crate::defaults::PASSING_LOOKED_AT;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::random::Rng;
@@ -163,7 +163,7 @@ impl Engine {
         let within = deadline.saturating_since(submitted);
         let times = &state.service_times;
         let allowance = if self.model(call.model).queue.was_empty(submitted, within) {
-            times.quantile(SERVICE_TIME_LEAST_PERMILLE, call.max_tokens)
+            times.times(call.max_tokens).least_allowance()
         } else {
             times.allowance_within(within, call.max_tokens)
         };
