@@ -7,7 +7,7 @@ use sluicegate::Timestamp;
 use crate::attempt::{Load, Reply};
 use crate::client::End;
 use crate::error::RefusalClass;
-use crate::ledger::{Ledger, Sorted};
+use crate::ledger::LaneLedger;
 use crate::report::{Fate, Figures, Report, Spread};
 use crate::scenario::Scenario;
 use crate::workload::Arrival;
@@ -133,20 +133,20 @@ impl Books {
         true
     }
 
-    /// What became of each call, in the order of the calls.
-    pub(crate) fn fates(&self) -> Vec<Fate> {
+    /// The calls, and what became of each.
+    pub(crate) fn into_fates(self) -> (Vec<Arrival>, Vec<Fate>) {
         let time = |us: u64| (us != NEVER).then_some(Timestamp::from_micros(us));
-        let fate = |record: &Record| Fate {
+        let fate = |record: Record| Fate {
             attempts: record.attempts,
             refused: record.refused,
             admitted: time(record.admitted),
             completed: time(record.completed),
         };
-        self.records.iter().map(fate).collect()
+        (self.arrivals, self.records.into_iter().map(fate).collect())
     }
 
-    /// The report, and the calls.
-    pub(crate) fn close(self, scenario: &Scenario, client: &str, ledger: &Ledger) -> (Report, Vec<Arrival>) {
+    /// The report.
+    pub(crate) fn report(&self, scenario: &Scenario, client: &str, lanes: &[LaneLedger]) -> Report {
         let names = &scenario.workload.tenants;
         let mut all = Sums::default();
         let mut tenants = vec![Sums::default(); if names.len() > 1 { names.len() } else { 0 }];
@@ -160,18 +160,17 @@ impl Books {
             }
         }
         let tenants = names.iter().zip(tenants).map(|(tenant, sums)| (tenant.name.clone(), sums.close())).collect();
-        let report = Report {
+        Report {
             client: client.to_owned(),
             all: all.close(),
             tenants,
             ends: self.ends(),
             throttled: self.throttled,
-            refusals: Spread::from(&Sorted::new(self.refusals)),
+            refusals: Spread::of(&mut self.refusals.clone()),
             refusals_with_time: self.refusals_with_time,
-            lanes: ledger.lanes.iter().map(|lane| lane.totals).collect(),
+            lanes: lanes.iter().map(|lane| lane.totals).collect(),
             digest: self.digest,
-        };
-        (report, self.arrivals)
+        }
     }
 }
 
@@ -202,11 +201,7 @@ impl Sums {
         }
     }
 
-    fn close(self) -> Figures {
-        Figures {
-            waits: Spread::from(&Sorted::new(self.waits)),
-            services: Spread::from(&Sorted::new(self.services)),
-            ..self.figures
-        }
+    fn close(mut self) -> Figures {
+        Figures { waits: Spread::of(&mut self.waits), services: Spread::of(&mut self.services), ..self.figures }
     }
 }

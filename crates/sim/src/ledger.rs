@@ -141,6 +141,13 @@ pub struct Summary {
     pub services: Sorted,
 }
 
+/// The place of a quantile among so many sorted values: the first that at least `permille` thousandths do not exceed
+/// (nearest rank).
+pub(crate) fn place_of(permille: u32, count: usize) -> usize {
+    let rank = (count as u128 * u128::from(permille.min(1000))).div_ceil(1000);
+    usize::try_from(rank).unwrap_or(usize::MAX).saturating_sub(1)
+}
+
 /// Sorted microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -163,9 +170,7 @@ impl Sorted {
     /// The smallest value that at least `permille` thousandths of all do not exceed (nearest rank).
     #[must_use]
     pub fn quantile(&self, permille: u32) -> Option<u64> {
-        let rank = (self.0.len() as u128 * u128::from(permille.min(1000))).div_ceil(1000);
-        let index = usize::try_from(rank).unwrap_or(usize::MAX).saturating_sub(1);
-        self.0.get(index).copied()
+        self.0.get(place_of(permille, self.0.len())).copied()
     }
 }
 
@@ -303,7 +308,16 @@ impl LaneLedger {
         }
     }
 
-    /// Closes the rows of every second before that of `now`: `measure` fills in the state at the end of each.
+    /// Lets the row of `now`, where it is the open one, show the state of now.
+    pub(crate) fn show(&mut self, now: Timestamp, measure: impl Fn(Timestamp, &mut Second)) {
+        let current = self.first_second + self.seconds.len() as u64 - 1;
+        if let Some(row) = self.seconds.last_mut().filter(|_| current == now.as_micros() / SECOND_US) {
+            measure(now, row);
+        }
+    }
+
+    /// Closes the rows of every second before that of `now`: `measure` fills in the state at the end of each. The last row
+    /// is open then.
     pub(crate) fn close_rows(&mut self, now: Timestamp, measure: impl Fn(Timestamp, &mut Second)) {
         let second = now.as_micros() / SECOND_US;
         if self.seconds.is_empty() {
@@ -313,15 +327,11 @@ impl LaneLedger {
         loop {
             let current = self.first_second + self.seconds.len() as u64 - 1;
             let end = Timestamp::from_micros(current.saturating_add(1).saturating_mul(SECOND_US));
-            if current >= second {
-                // The last row is still open: it shows the state of now.
-                if let Some(row) = self.seconds.last_mut().filter(|_| current == second) {
-                    measure(now, row);
+            if current >= second || self.seconds.len() >= MAX_SECONDS {
+                // The last row that there can be is never closed, so it shows the state of now.
+                if current == second && self.seconds.len() >= MAX_SECONDS {
+                    self.show(now, measure);
                 }
-                return;
-            }
-            if self.seconds.len() >= MAX_SECONDS {
-                // The last row keeps what it showed while it was open.
                 return;
             }
             if let Some(row) = self.seconds.last_mut() {

@@ -10,7 +10,7 @@ use crate::attempt::LaneId;
 use crate::books::{NEVER, Record};
 use crate::config::{Effect, ServiceConfig};
 use crate::gate::GateError;
-use crate::ledger::{Second, Sorted, Totals};
+use crate::ledger::{Second, Totals};
 use crate::report::{Report, Spread};
 use crate::run::{ClientKind, Player, RunError};
 use crate::scenario::Scenario;
@@ -208,8 +208,8 @@ impl Live {
         self.waited += books.from(self.waited).take_while(over).count();
         let waits = books.from(self.waited).filter(|(_, record)| record.admitted != NEVER && record.admitted >= since);
         let waits = waits.map(|(arrival, record)| record.admitted.saturating_sub(arrival.at.as_micros()));
-        let waits = Spread::from(&Sorted::new(waits.collect()));
-        self.samples.push(Sample { counts: self.counts(), waits });
+        let mut waits: Vec<u64> = waits.collect();
+        self.samples.push(Sample { counts: self.counts(), waits: Spread::of(&mut waits) });
     }
 
     /// Whether nothing is left to happen, unless further calls are offered.
@@ -337,7 +337,6 @@ impl Live {
     /// The figures so far, as [`run`](crate::run) reports them at the end.
     #[must_use]
     pub fn report(&self) -> Report {
-        let books = self.player.books.clone();
-        books.close(&self.player.scenario, self.name, self.player.service.ledger()).0
+        self.player.books.report(&self.player.scenario, self.name, &self.player.service.ledger().lanes)
     }
 }

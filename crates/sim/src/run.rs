@@ -127,9 +127,9 @@ pub fn run_calls(scenario: &Scenario, kind: &ClientKind, arrivals: Vec<Arrival>)
     let mut player = Player::new(Cow::Borrowed(scenario), kind, arrivals)?;
     player.play_until(Timestamp::MAX)?;
     player.service.advance(Timestamp::ZERO);
-    let ledger = player.service.ledger().clone();
-    let fates = player.books.fates();
-    let (report, arrivals) = player.books.close(scenario, kind.name(), &ledger);
+    let ledger = player.service.into_ledger();
+    let report = player.books.report(scenario, kind.name(), &ledger.lanes);
+    let (arrivals, fates) = player.books.into_fates();
     Ok(Played { report, ledger, arrivals, fates })
 }
 

@@ -127,6 +127,11 @@ impl Service {
         &self.ledger
     }
 
+    /// The books, when nothing more is to come.
+    pub(crate) fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
     /// The books, to announce calls in.
     pub const fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.ledger
@@ -137,6 +142,7 @@ impl Service {
         let now = self.pass(now);
         for (lane, books) in self.lanes.iter().zip(&mut self.ledger.lanes) {
             books.close_rows(now, |at, row| lane.measure(at, row));
+            books.show(now, |at, row| lane.measure(at, row));
         }
         now
     }
