@@ -23,6 +23,11 @@ fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
     (at > now).then_some(at)
 }
 
+/// From when on a waiting call is too late to be started, whose last moment this is.
+fn just_after(latest: Timestamp) -> Timestamp {
+    latest.saturating_add(Duration::from_micros(1))
+}
+
 impl Engine {
     pub(super) fn submit(&mut self, now: Timestamp, mut call: Call) {
         if call.deadline.is_none() {
@@ -40,17 +45,27 @@ impl Engine {
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end(now, call.id, EndReason::Expired);
         }
-        match self.admit(now, &call) {
+        let mut latest = self.latest_start(&call, now);
+        match self.admit(now, &call, latest) {
             Err((why, retry_at)) => return self.end(now, call.id, EndReason::Refused { why, retry_at }),
-            Ok(Some(other)) => self.give_way(now, other),
+            Ok(Some(other)) => {
+                self.give_way(now, other);
+                // The queue may be empty now.
+                latest = self.latest_start(&call, now);
+            }
             Ok(None) => {}
         }
-        self.enqueue(call.id);
+        self.enqueue_until(call.id, latest);
     }
 
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
     /// longer than its deadline leaves. Where another call gives way to it in a full queue, which.
-    fn admit(&mut self, now: Timestamp, call: &Call) -> Result<Option<CallId>, (Refusal, Option<Timestamp>)> {
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        call: &Call,
+        latest: Option<Timestamp>,
+    ) -> Result<Option<CallId>, (Refusal, Option<Timestamp>)> {
         let full = self.waiting() >= self.policy.queue().capacity;
         let target = self.policy.queue().target_wait;
         if !full && call.deadline.is_none() && target.is_none() {
@@ -73,7 +88,7 @@ impl Engine {
         }
         // A deadline is given up only on what is certain: the first of those ahead may start now.
         let start = earliest.max(now.saturating_add(drain));
-        if self.latest_start(call, now).is_some_and(|latest| start > latest) {
+        if latest.is_some_and(|latest| start > latest) {
             return Err((Refusal::Deadline, self.retry_at(call, now, earliest)));
         }
         Ok(other)
@@ -174,16 +189,17 @@ impl Engine {
     /// Puts a call into its model's queue.
     pub(super) fn enqueue(&mut self, id: CallId) {
         let Some(state) = self.calls.get(&id) else { return };
-        let too_late_at = self.too_late_at(&state.call(), state.submitted);
-        let (model, weight) = (usize::from(state.model.0), self.policy.weight(state.tenant));
-        if let Some(slot) = self.calls.wait(id, too_late_at, weight) {
-            self.models[model].queue.insert(&mut self.calls.states, slot, weight);
-        }
+        let latest = self.latest_start(&state.call(), state.submitted);
+        self.enqueue_until(id, latest);
     }
 
-    /// From when on a waiting call is too late to be started.
-    fn too_late_at(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
-        self.latest_start(call, submitted).map(|latest| latest.saturating_add(Duration::from_micros(1)))
+    /// The same for a call whose last moment to start is known.
+    fn enqueue_until(&mut self, id: CallId, latest: Option<Timestamp>) {
+        let Some(state) = self.calls.get(&id) else { return };
+        let (model, weight) = (usize::from(state.model.0), self.policy.weight(state.tenant));
+        if let Some(slot) = self.calls.wait(id, latest.map(just_after), weight) {
+            self.models[model].queue.insert(&mut self.calls.states, slot, weight);
+        }
     }
 
     /// Lets a call wait outside the queue.
@@ -312,7 +328,7 @@ impl Engine {
                 Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
             }
             if let Some(latest) = self.latest_start_at(endpoint, &call, submitted) {
-                next = sooner(next, latest.saturating_add(Duration::from_micros(1)));
+                next = sooner(next, just_after(latest));
             }
         }
         Err(next)
@@ -449,7 +465,7 @@ impl Engine {
             let (call, submitted) = (state.call(), state.submitted);
             // The service time may have been learned better since the call was queued.
             match self.latest_start(&call, submitted) {
-                Some(latest) if latest >= now => self.calls.watch(slot, self.too_late_at(&call, submitted)),
+                Some(latest) if latest >= now => self.calls.watch(slot, Some(just_after(latest))),
                 _ if call.deadline.is_some_and(|deadline| deadline <= now) => {
                     self.end(now, call.id, EndReason::Expired);
                 }
