@@ -5,11 +5,10 @@
 //! that know one Region only take the Regions by turns, call by call, as an application with one SDK client for each
 //! would.
 
-mod article;
 mod aws;
 mod cooldown;
 mod cubic;
-mod legacy;
+mod loops;
 mod paced;
 mod round_robin;
 mod standard;
@@ -94,8 +93,8 @@ impl Peer {
             scenario.service.lanes.iter().map(|lane| scenario.told(quota(lane))).collect::<Vec<_>>()
         };
         match self {
-            Self::Article => Box::new(article::Article::new(lanes)),
-            Self::AwsLegacy => Box::new(legacy::Legacy::new(lanes)),
+            Self::Article => Box::new(loops::Loop::new(loops::article, lanes)),
+            Self::AwsLegacy => Box::new(loops::Loop::new(loops::legacy, lanes)),
             Self::AwsStandard20 => Box::new(standard::Sdk::standard(StandardMode::V2_0, lanes)),
             Self::AwsStandard21 => Box::new(standard::Sdk::standard(StandardMode::V2_1, lanes)),
             Self::AwsAdaptive => Box::new(standard::Sdk::adaptive(StandardMode::V2_1, lanes)),
