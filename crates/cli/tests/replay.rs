@@ -2,60 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod folder;
 
+use folder::{Folder, root};
 use serde_json::Value;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
-
-/// A folder of one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_sluicegate")).args(args).current_dir(&self.0).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-
-    /// The figures of the sample under the sample policy.
-    fn sample(&self, more: &[&str]) -> Value {
-        let (log, policy) = (root().join("tests/samples/invocations.jsonl"), root().join("tests/samples/policy.yaml"));
-        let args = ["replay", log.to_str().unwrap(), "--policy", policy.to_str().unwrap(), "--json", "f.json"];
-        let (code, _, stderr) = self.run(&[&args[..], more].concat());
-        assert_eq!(code, 0, "{stderr}");
-        serde_json::from_str(&self.text("f.json")).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The figures of the sample under the sample policy.
+fn sample(folder: &Folder, more: &[&str]) -> Value {
+    let (log, policy) = (root().join("tests/samples/invocations.jsonl"), root().join("tests/samples/policy.yaml"));
+    let args = ["replay", log.to_str().unwrap(), "--policy", policy.to_str().unwrap(), "--json", "f.json"];
+    let (code, _, stderr) = folder.run(&[&args[..], more].concat());
+    assert_eq!(code, 0, "{stderr}");
+    serde_json::from_str(&folder.text("f.json")).unwrap()
 }
 
 #[test]
 fn the_sample_gives_the_same_figures_each_time_and_by_tenant_and_hour() {
     let folder = Folder::new("sample");
-    let figures = folder.sample(&["--html", "page.html"]);
-    assert_eq!(figures, folder.sample(&[]));
+    let figures = sample(&folder, &["--html", "page.html"]);
+    assert_eq!(figures, sample(&folder, &[]));
     let count = |value: &Value, side: &str, name: &str| value[side][name].as_u64().unwrap();
     let all = &figures["all"];
     assert_eq!((all["calls"].as_u64(), count(all, "was", "answered")), (Some(220), 213));
@@ -75,13 +40,13 @@ fn the_sample_gives_the_same_figures_each_time_and_by_tenant_and_hour() {
 #[test]
 fn a_smaller_quota_answers_less_and_a_smaller_cap_reserves_less() {
     let folder = Folder::new("quota");
-    let answered = |more: &[&str]| folder.sample(more)["all"]["would"]["answered"].as_u64().unwrap();
+    let answered = |more: &[&str]| sample(&folder, more)["all"]["would"]["answered"].as_u64().unwrap();
     let few = ["--quota", "requests_per_minute=10", "--deadline", "20"];
     assert!(answered(&few) < 150, "{}", answered(&few));
     let tight = ["--quota", "tokens_per_minute=30000", "--deadline", "20"];
     let capped = [&tight[..], &["--max-tokens", "512"]].concat();
     assert!(answered(&capped) > answered(&tight), "{} {}", answered(&capped), answered(&tight));
-    assert_eq!(folder.sample(&capped)["cut_answers"], 35);
+    assert_eq!(sample(&folder, &capped)["cut_answers"], 35);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod folder;
 
+use std::path::PathBuf;
+
+use folder::{Folder, root};
 use serde_json::Value;
 
 /// The only address that a page without external resources may name: it is never fetched.
@@ -26,41 +28,9 @@ law = [\"sliding\", { continuous = { burst_permille = 100 } }]
 load = { from = 0.5, to = 2.0, step = 0.5 }
 ";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
-
-/// A folder of one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulate-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
-        command.arg("simulate").args(args).current_dir(&self.0).env_remove("SLUICEGATE_TRACES");
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// Runs `sluicegate simulate` in a folder.
+fn simulate(folder: &Folder, args: &[&str]) -> (i32, String, String) {
+    folder.run(&[&["simulate"], args].concat())
 }
 
 #[test]
@@ -69,9 +39,14 @@ fn one_thread_and_several_write_the_same_bytes() {
     folder.write("small.toml", SMALL);
     let written = |threads: &str| {
         let files = ["--json", "f.json", "--figures", "f.md"];
-        let (code, stdout, stderr) = folder.run(&[&["small.toml", "--threads", threads], &files[..]].concat());
+        let (code, stdout, stderr) = simulate(&folder, &[&["small.toml", "--threads", threads], &files[..]].concat());
         // Not a terminal: no progress.
-        assert_eq!((code, stderr.as_str()), (0, "written: f.json\nwritten: f.md\n"), "{stdout}");
+        let (speed, rest) = stderr.split_once('\n').unwrap();
+        assert_eq!((code, rest), (0, "written: f.json\nwritten: f.md\n"), "{stdout}");
+        assert!(
+            speed.starts_with("simulated: ") && speed.contains(&format!(" a second on {threads} thread")),
+            "{speed}"
+        );
         (stdout, folder.text("f.json"), folder.text("f.md"))
     };
     let one = written("1");
@@ -98,7 +73,7 @@ fn one_thread_and_several_write_the_same_bytes() {
 fn a_page_needs_nothing_else() {
     let folder = Folder::new("page");
     folder.write("small.toml", &format!("title = \"<b>\"\n{SMALL}"));
-    let (code, _, stderr) = folder.run(&["small.toml", "--seeds", "1", "--html", "page.html"]);
+    let (code, _, stderr) = simulate(&folder, &["small.toml", "--seeds", "1", "--html", "page.html"]);
     assert_eq!(code, 0, "{stderr}");
     let page = folder.text("page.html");
     let page = page.replace(SVG, "");
@@ -115,14 +90,14 @@ fn a_goal_that_is_missed_ends_with_10_unless_it_is_known() {
     let folder = Folder::new("goal");
     let goal = format!("{SMALL}[goal]\npolicy = \"article\"\nattempts_per_success_at_most = 1.0\n");
     folder.write("small.toml", &goal);
-    let (code, stdout, _) = folder.run(&["small.toml", "--seeds", "1"]);
+    let (code, stdout, _) = simulate(&folder, &["small.toml", "--seeds", "1"]);
     assert_eq!(code, 10, "{stdout}");
     assert!(
         stdout.contains("\nMISSED at ") && stdout.contains(" of 8 points: article: attempts per success"),
         "{stdout}"
     );
     folder.write("small.toml", &format!("{goal}known_miss = \"it hammers\"\n"));
-    let (code, stdout, _) = folder.run(&["small.toml", "--seeds", "1"]);
+    let (code, stdout, _) = simulate(&folder, &["small.toml", "--seeds", "1"]);
     assert_eq!(code, 0, "{stdout}");
     assert!(stdout.contains("(known: it hammers)"), "{stdout}");
 }
@@ -153,17 +128,17 @@ fn bad_plans_are_told_with_their_lines_and_nothing_is_run() {
         ("x = [".to_owned(), "p.toml:1:"),
     ] {
         folder.write("p.toml", &plan);
-        let (code, stdout, stderr) = folder.run(&["p.toml", "--json", "never.json"]);
+        let (code, stdout, stderr) = simulate(&folder, &["p.toml", "--json", "never.json"]);
         assert_eq!((code, stdout.as_str()), (11, ""), "{stderr}");
         assert!(stderr.contains(expected), "{expected}\n{stderr}");
         assert!(stderr.contains("nothing was run") && stderr.contains("help: "), "{stderr}");
     }
     assert!(!folder.0.join("never.json").exists());
-    let (code, _, stderr) = folder.run(&["none.toml"]);
+    let (code, _, stderr) = simulate(&folder, &["none.toml"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("none.toml: cannot be read: "), "{stderr}");
     folder.write("p.toml", SMALL);
-    let (code, _, stderr) = folder.run(&["p.toml", "--html", "no/such/page.html"]);
+    let (code, _, stderr) = simulate(&folder, &["p.toml", "--html", "no/such/page.html"]);
     assert_eq!(code, 7);
     assert!(stderr.contains("no/such/page.html: cannot be written"), "{stderr}");
 }
@@ -173,7 +148,7 @@ fn a_plan_without_its_trace_can_be_left_out() {
     let folder = Folder::new("absent");
     folder.write("a.toml", SMALL);
     folder.write("b.toml", &SMALL.replace("[run]", "[calls.trace]\nfile = \"t.csv\"\nsource = \"x\"\n[run]"));
-    let (code, stdout, stderr) = folder.run(&[".", "--seeds", "1", "--skip-absent-traces"]);
+    let (code, stdout, stderr) = simulate(&folder, &[".", "--seeds", "1", "--skip-absent-traces"]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("NOT RUN: ") && stderr.contains("b.toml:10:8: the trace is not there"), "{stderr}");
     assert!(stdout.contains("(a, 1 seed)") && !stdout.contains("(b, "), "{stdout}");
@@ -196,7 +171,7 @@ fn the_plans_of_the_repository_give_the_figures_that_are_kept() {
     if !bless {
         args.push("--skip-absent-traces");
     }
-    let (code, stdout, stderr) = folder.run(&args);
+    let (code, stdout, stderr) = simulate(&folder, &args);
     print!("{stderr}");
     assert!([0, 10].contains(&code), "{stdout}{stderr}");
     let now = folder.text("now.md");

@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) tenants: Vec<(u64, u64)>,
     /// Hash of all decisions.
     pub(crate) digest: u64,
+    /// Attempts of the whole run, measured or not.
+    pub(crate) simulated: u64,
 }
 
 impl Row {
@@ -35,6 +37,7 @@ impl Row {
             refusals: (report.refusals.count, report.refusals_with_time),
             tenants: report.tenants.iter().map(|(_, figures)| (figures.calls, figures.in_time)).collect(),
             digest: report.digest,
+            simulated: report.lanes.iter().map(|lane| lane.attempts).sum(),
         }
     }
 

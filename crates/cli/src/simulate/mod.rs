@@ -18,6 +18,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -26,6 +27,7 @@ use build::{Built, Plan};
 use play::{Ended, Outcome};
 use progress::Progress;
 
+use crate::clock::Stopwatch;
 use crate::exit::{Code, Failure};
 use crate::files;
 use crate::policy_check::{print, tell};
@@ -149,6 +151,7 @@ fn text(path: &Path) -> Result<String, Failure> {
 
 /// Plays until the end or until somebody stops it; then the code to end with.
 async fn play_all(plans: Vec<Plan>, args: &SimulateArgs) -> Result<Result<Vec<Outcome>, Code>, Failure> {
+    let start = Stopwatch::start();
     let mut signals = Signals::listen()?;
     let threads = match args.threads {
         Some(threads) => usize::from(threads),
@@ -174,7 +177,10 @@ async fn play_all(plans: Vec<Plan>, args: &SimulateArgs) -> Result<Result<Vec<Ou
     };
     progress.finish();
     match ended.map_err(|error| Failure::new(Code::Unexpected, format!("a run failed: {error}")))? {
-        Ok(outcomes) => Ok(Ok(outcomes)),
+        Ok(outcomes) => {
+            tell(speed(&outcomes, threads, start.elapsed()));
+            Ok(Ok(outcomes))
+        }
         Err(Ended::Stopped) => {
             tell("stopped; nothing was written");
             Ok(Err(Code::Interrupted))
@@ -183,6 +189,15 @@ async fn play_all(plans: Vec<Plan>, args: &SimulateArgs) -> Result<Result<Vec<Ou
             Err(Failure::new(Code::Unexpected, format!("{plan}: {point}, seed {seed}: {error}")))
         }
     }
+}
+
+/// How fast it went, with drawing calls and the oracle.
+fn speed(outcomes: &[Outcome], threads: usize, took: Duration) -> String {
+    let rows = outcomes.iter().flat_map(|outcome| &outcome.points).flat_map(|point| &point.policies);
+    let attempts: u64 = rows.flat_map(|(_, rows)| rows).map(|row| row.simulated).sum();
+    let seconds = took.as_secs_f64();
+    let (rate, plural) = (attempts as f64 / seconds.max(1e-6), if threads == 1 { "" } else { "s" });
+    format!("simulated: {attempts} attempts in {seconds:.1} s, {rate:.0} a second on {threads} thread{plural}")
 }
 
 /// At how many points the goal is missed, and how many there are.
