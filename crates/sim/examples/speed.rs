@@ -3,16 +3,19 @@
 //! Prints attempts per second of one core, for a simulated hour below and above the quota, and for a day at 30 requests a
 //! second. On Linux the time is that on the processor, so that whatever else runs matters less; elsewhere it is wall time.
 //!
-//! Found on 2026-11-23, the best of two, with a load of 8 on two cores (`--profile bench`: thin LTO, one codegen unit):
+//! Found on 2026-11-24 on two x86-64 cores with nothing else at work (`--profile bench`: thin LTO, one codegen unit), the
+//! median of three runs. The processor's clock counts in steps of 4 ms, so an hour's figure may be off by 4 %:
 //!
 //! | load | attempts a second, sluicegate | round robin |
 //! |---|---:|---:|
-//! | 1 h, half the quota | 944,000 | 2,506,000 |
-//! | 1 h, 1.5 times the quota | 521,000 | 4,211,000 |
-//! | 24 h, 0.83 of the quota | 918,000 | 2,154,000 |
+//! | 1 h, half the quota | 1,024,000 | 3,457,000 |
+//! | 1 h, 1.5 times the quota | 589,000 | 5,771,000 |
+//! | 24 h, 0.83 of the quota | 988,000 (2.6 s) | 3,076,000 |
 //!
-//! A million a second was promised and is missed. By callgrind an attempt takes 12,100 instructions at half the quota and
-//! 19,900 at 1.5 times, with drawing and sorting; there, three calls are handled for every two attempts.
+//! A million a second was promised: met at half the quota, missed above it. By callgrind an attempt takes 11,500
+//! instructions at half the quota and 20,300 at 1.5 times (`--toggle-collect='*run_calls*'`, line tables on); there, three
+//! calls are handled for every two attempts, and four fifths of the instructions are the engine's. What an attempt
+//! allocates is held by `tests/allocations.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "this program measures time")]
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures for people")]
