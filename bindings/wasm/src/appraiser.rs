@@ -12,6 +12,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::codes::{NONE, length, number, optional, outcome_numbers};
+use crate::engine::text as written;
 use crate::policy::{Policy, thrown};
 
 /// Estimates what calls will cost and reads what they did cost.
@@ -137,7 +138,7 @@ impl StreamReader {
 
     /// Takes in an event as SDKs hand it out, as JSON.
     pub fn event(&mut self, text: &str) {
-        let event = serde_json::from_str(text).unwrap_or_default();
+        let event = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
         self.so_far.take_in(&StreamNote::of_event(&event, self.operation));
     }
 
@@ -240,7 +241,7 @@ pub fn classify(
     let failure = read.as_ref().map_or(told, HttpError::failure);
     let verdict = sluicegate_bedrock::classify(&failure);
     let wait = sluicegate_bedrock::retry_after(pairs(&headers), optional(unix_seconds));
-    json!([verdict.reason, outcome_numbers(&verdict.outcome(wait))]).to_string()
+    written(&json!([verdict.reason, outcome_numbers(&verdict.outcome(wait))]))
 }
 
 /// The wait that an answer asks for, in microseconds; negative for none.

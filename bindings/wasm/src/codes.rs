@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use sluicegate::{
     AttemptId, CallId, EndReason, InputError, ModelId, Outcome, OutcomeClass, Quota, Refusal, Spent, Timestamp,
     WakeReason,
@@ -45,19 +44,18 @@ const WAKE_REASONS: [(WakeReason, &str); 6] = [
 
 const REFUSALS: [&str; 5] = ["deadline", "too_large", "queue_full", "target_wait", "no_endpoint"];
 
-/// The names behind the numbers, as JSON: what the package's own lists are held against.
+/// The names behind the numbers, a line for each list (classes, quotas, refusals, wake reasons, input errors): what the package's own lists are held against.
 #[must_use]
 #[wasm_bindgen]
 pub fn names() -> String {
-    json!({
-        "classes": CLASSES.map(|(_, name)| name),
-        "quotas": QUOTAS.map(|(_, name)| name),
-        "refusals": REFUSALS,
-        "wakeReasons": WAKE_REASONS.map(|(_, name)| name),
-        "inputErrors": InputError::CODES,
-        "snapshotErrors": sluicegate::SnapshotError::CODES,
-    })
-    .to_string()
+    [
+        CLASSES.map(|(_, name)| name).join(" "),
+        QUOTAS.map(|(_, name)| name).join(" "),
+        REFUSALS.join(" "),
+        WAKE_REASONS.map(|(_, name)| name).join(" "),
+        InputError::CODES.join(" "),
+    ]
+    .join("\n")
 }
 
 fn place<T: PartialEq, const N: usize>(list: &[(T, &str); N], value: &T) -> u32 {

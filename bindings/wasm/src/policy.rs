@@ -6,6 +6,8 @@ use sluicegate_bedrock::Affinity;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::engine::text;
+
 /// A policy that was read without a fault.
 #[derive(Debug)]
 #[wasm_bindgen]
@@ -34,13 +36,12 @@ impl Policy {
                 "geography": endpoint.geography,
             })
         });
-        json!({
+        text(&json!({
             "models": self.0.models(),
             "endpoints": endpoints.collect::<Value>(),
             "pools": self.0.pools().iter().map(|pool| pool.name.as_str()).collect::<Value>(),
             "tenants": self.0.tenants().iter().map(|tenant| tenant.name.as_str()).collect::<Value>(),
-        })
-        .to_string()
+        }))
     }
 
     /// The number of the tenant of this name, whether or not the policy names it.
@@ -62,14 +63,14 @@ pub fn label_named(name: &str) -> u16 {
 pub(crate) fn thrown(faults: &[Fault]) -> JsValue {
     let faults =
         faults.iter().map(|fault| json!({ "code": fault.code, "pointer": fault.pointer, "message": fault.message }));
-    JsValue::from_str(&faults.collect::<Value>().to_string())
+    JsValue::from_str(&text(&faults.collect::<Value>()))
 }
 
 /// The JSON Schema of policies, as a text.
 #[must_use]
 #[wasm_bindgen(js_name = policySchema)]
 pub fn policy_schema() -> String {
-    sluicegate::Policy::schema().to_string()
+    text(&sluicegate::Policy::schema())
 }
 
 /// The number of an affinity key, the same in every language.

@@ -1,13 +1,10 @@
 //! The cap on an answer's length: whether it can be lowered in a request, how, and whether it cut an answer short.
 
-use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::Operation;
 use crate::request::{INVOKE_MAX_TOKENS, max_tokens};
@@ -64,23 +61,27 @@ pub fn can_lower_max_tokens(body: &Value, operation: Operation) -> bool {
 #[must_use]
 pub fn lower_max_tokens(body: &[u8], operation: Operation, cap: u32) -> Option<Vec<u8>> {
     let text = core::str::from_utf8(body).ok()?;
-    let fields: Fields<'_> = serde_json::from_str(text).ok()?;
+    // Whatever is looked at below is valid JSON.
+    if !serde_json::from_slice::<Value>(body).ok()?.is_object() {
+        return None;
+    }
     let number = alloc::format!("{cap}");
     let (place, new) = match operation {
         Operation::InvokeModel => {
-            let found = INVOKE_MAX_TOKENS.iter().find_map(|path| at(&fields, path.trim_start_matches('/')));
+            let found = INVOKE_MAX_TOKENS.iter().find_map(|path| count_at(text, path.trim_start_matches('/')));
             (span(text, found?)?, number)
         }
-        Operation::Converse => match fields.get("inferenceConfig").copied() {
+        Operation::Converse => match member(text, "inferenceConfig") {
             None => opening(text, text, &alloc::format!("\"inferenceConfig\":{{\"maxTokens\":{number}}}"))?,
-            Some(config) if config.get() == "null" => {
-                (span(text, config)?, alloc::format!("{{\"maxTokens\":{number}}}"))
+            Some("null") => {
+                (span(text, member(text, "inferenceConfig")?)?, alloc::format!("{{\"maxTokens\":{number}}}"))
             }
-            Some(config) => match serde_json::from_str::<Fields<'_>>(config.get()).ok()?.get("maxTokens") {
-                Some(old) if old.get() == "null" || is_count(old) => (span(text, old)?, number),
+            Some(config) if config.starts_with('{') => match member(config, "maxTokens") {
+                Some(old) if old == "null" || is_count(old) => (span(text, old)?, number),
                 Some(_) => return None,
-                None => opening(text, config.get(), &alloc::format!("\"maxTokens\":{number}"))?,
+                None => opening(text, config, &alloc::format!("\"maxTokens\":{number}"))?,
             },
+            Some(_) => return None,
         },
     };
     let mut lowered = Vec::with_capacity(body.len() + new.len());
@@ -90,28 +91,73 @@ pub fn lower_max_tokens(body: &[u8], operation: Operation, cap: u32) -> Option<V
     Some(lowered)
 }
 
-type Fields<'t> = BTreeMap<Cow<'t, str>, &'t RawValue>;
-
-fn is_count(value: &RawValue) -> bool {
-    value.get().parse::<u64>().is_ok()
+fn is_count(value: &str) -> bool {
+    value.parse::<u64>().is_ok()
 }
 
 /// The whole number at a path of one or two names.
-fn at<'t>(fields: &Fields<'t>, path: &str) -> Option<&'t RawValue> {
+fn count_at<'t>(object: &'t str, path: &str) -> Option<&'t str> {
     let value = match path.split_once('/') {
-        None => fields.get(path).copied()?,
-        Some((outer, inner)) => {
-            let outer: &'t RawValue = fields.get(outer).copied()?;
-            serde_json::from_str::<Fields<'t>>(outer.get()).ok()?.get(inner).copied()?
-        }
+        None => member(object, path)?,
+        Some((outer, inner)) => member(member(object, outer)?, inner)?,
     };
     is_count(value).then_some(value)
 }
 
-/// Where a value that was read from `text` stands in it.
-fn span(text: &str, value: &RawValue) -> Option<Range<usize>> {
-    let start = offset(text, value.get())?;
-    Some(start..start + value.get().len())
+/// The last member of that name of `object`, a valid JSON text, as it stands there. `None` for what is no object.
+fn member<'t>(object: &'t str, name: &str) -> Option<&'t str> {
+    let mut rest = object.trim_start_matches(BLANK).strip_prefix('{')?;
+    let mut found = None;
+    loop {
+        let (key, after) = value(rest.trim_start_matches([' ', '\t', '\n', '\r', ',']));
+        if key.is_empty() {
+            return found;
+        }
+        let (held, after) = value(after.trim_start_matches([' ', '\t', '\n', '\r', ':']));
+        if serde_json::from_slice::<Value>(key.as_bytes()).is_ok_and(|key| key == name) {
+            found = Some(held);
+        }
+        rest = after;
+    }
+}
+
+/// What JSON allows between its parts.
+const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The value that a valid JSON text begins with, and the rest; an empty one where that is an end.
+fn value(text: &str) -> (&str, &str) {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let end = text.bytes().enumerate().find_map(|(at, byte)| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => {
+                quoted = !quoted;
+                if !quoted && depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 0 => return Some(at),
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return Some(at),
+            _ => {}
+        }
+        None
+    });
+    text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, ""))
+}
+
+/// Where a part of `text` stands in it.
+fn span(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = offset(text, part)?;
+    Some(start..start + part.len())
 }
 
 fn offset(text: &str, part: &str) -> Option<usize> {

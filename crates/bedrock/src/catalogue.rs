@@ -1,10 +1,9 @@
 //! The tables: what AWS publishes about models and geographies, and a policy's own figures over them.
 
-use alloc::collections::BTreeMap;
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
 use serde_json::Value;
 use sluicegate::Fault;
 
@@ -61,13 +60,14 @@ pub struct Catalogue {
     defaults: Defaults,
     providers: Vec<String>,
     models: Vec<ModelRow>,
-    pub(crate) overrides: BTreeMap<String, Figures>,
-    pub(crate) geographies: BTreeMap<String, Geography>,
+    pub(crate) overrides: Vec<(String, Figures)>,
+    /// In the order of their names.
+    geographies: Vec<(String, Geography)>,
     pub(crate) reserve_cache_reads: bool,
 }
 
 /// What a row of the models' table, or an override, may say.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) output_multiplier: Option<u64>,
     pub(crate) max_output_tokens: Option<u64>,
@@ -75,15 +75,14 @@ pub(crate) struct Figures {
     pub(crate) image_tokens: Option<u64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 struct ModelRow {
     r#match: Vec<String>,
     up_to_version: Option<String>,
-    #[serde(flatten)]
     figures: Figures,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 struct Defaults {
     output_multiplier: u64,
     unknown_claude_output_multiplier: u64,
@@ -92,29 +91,88 @@ struct Defaults {
     image_tokens: u64,
 }
 
-#[derive(Deserialize)]
-struct Data {
-    version: String,
-    defaults: Defaults,
-    providers: Vec<String>,
-    models: Vec<ModelRow>,
-    geographies: BTreeMap<String, Geography>,
+// The file is read by hand: what serde derives for it weighs more than all of its figures, where that counts.
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+impl Figures {
+    fn of(row: &Value) -> Self {
+        let figure = |name| row[name].as_u64();
+        Self {
+            output_multiplier: figure("output_multiplier"),
+            max_output_tokens: figure("max_output_tokens"),
+            bytes_per_1000_tokens: figure("bytes_per_1000_tokens"),
+            image_tokens: figure("image_tokens"),
+        }
+    }
+}
+
+impl ModelRow {
+    fn of(row: &Value) -> Self {
+        let up_to_version = row["up_to_version"].as_str().map(ToOwned::to_owned);
+        Self { r#match: texts(&row["match"]), up_to_version, figures: Figures::of(row) }
+    }
+}
+
+impl Defaults {
+    fn of(defaults: &Value) -> Self {
+        let figure = |name| defaults[name].as_u64().unwrap_or_default();
+        Self {
+            output_multiplier: figure("output_multiplier"),
+            unknown_claude_output_multiplier: figure("unknown_claude_output_multiplier"),
+            max_output_tokens: figure("max_output_tokens"),
+            bytes_per_1000_tokens: figure("bytes_per_1000_tokens"),
+            image_tokens: figure("image_tokens"),
+        }
+    }
 }
 
 impl Catalogue {
     /// The embedded tables.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the file is part of the crate, and a test reads it")]
     pub fn builtin() -> Self {
-        let data: Data = serde_json::from_str(DATA).expect("the embedded data file is valid");
-        Self {
-            version: data.version,
-            defaults: data.defaults,
-            providers: data.providers,
-            models: data.models,
-            overrides: BTreeMap::new(),
-            geographies: data.geographies,
+        // It is part of the crate, and a test holds it to what is read here.
+        let data: Value = serde_json::from_slice(DATA.as_bytes()).unwrap_or_default();
+        let mut catalogue = Self {
+            version: text(&data["version"]),
+            defaults: Defaults::of(&data["defaults"]),
+            providers: texts(&data["providers"]),
+            models: data["models"].as_array().into_iter().flatten().map(ModelRow::of).collect(),
+            overrides: Vec::new(),
+            geographies: Vec::new(),
             reserve_cache_reads: true,
+        };
+        for (name, row) in data["geographies"].as_object().into_iter().flatten() {
+            let profile = row["profile"].as_bool().unwrap_or_default();
+            catalogue.set_geography(name.clone(), Geography { profile, regions: texts(&row["regions"]) });
+        }
+        catalogue
+    }
+
+    fn place(&self, geography: &str) -> Result<usize, usize> {
+        self.geographies.binary_search_by(|(name, _)| name.as_str().cmp(geography))
+    }
+
+    pub(crate) fn geography_named(&self, name: &str) -> Option<&(String, Geography)> {
+        self.geographies.get(self.place(name).ok()?)
+    }
+
+    /// All geographies in the order of their names.
+    pub(crate) fn geographies(&self) -> &[(String, Geography)] {
+        &self.geographies
+    }
+
+    /// Adds a geography, or replaces the one of that name.
+    pub(crate) fn set_geography(&mut self, name: String, geography: Geography) {
+        match self.place(&name) {
+            Ok(place) => self.geographies[place].1 = geography,
+            Err(place) => self.geographies.insert(place, (name, geography)),
         }
     }
 
@@ -156,7 +214,7 @@ impl Catalogue {
     pub fn model(&self, id: &str) -> BedrockModel {
         BedrockModel::parse(
             id,
-            |name| self.geographies.get(name).is_some_and(|geography| geography.profile),
+            |name| self.geography_named(name).is_some_and(|(_, geography)| geography.profile),
             |name| self.providers.iter().any(|provider| provider == name),
         )
     }
@@ -207,13 +265,13 @@ impl Catalogue {
     }
 
     /// The most specific figure that an override or, failing that, a row of the tables gives for `model`.
-    fn figure(&self, model: &BedrockModel, pick: impl Fn(&Figures) -> Option<u64>) -> Option<u64> {
+    fn figure(&self, model: &BedrockModel, pick: fn(&Figures) -> Option<u64>) -> Option<u64> {
         let names = [Some(model.id()), model.base(), model.family()];
         let hit = |pattern: &str| names.iter().flatten().any(|name| pattern::matches(pattern, name));
         let own = self
             .overrides
             .iter()
-            .filter_map(|(pattern, figures)| Some((pattern, pick(figures)?)))
+            .filter_map(|(pattern, figures)| Some((pattern.as_str(), pick(figures)?)))
             .filter(|(pattern, _)| hit(pattern))
             .max_by_key(|(pattern, _)| pattern::specificity(pattern));
         if let Some((_, figure)) = own {
@@ -255,15 +313,33 @@ fn parse_version(text: &str) -> Option<(u16, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use serde_json::Value;
 
-    use super::{Catalogue, DATA, parse_version};
+    use super::{Catalogue, DATA, Defaults, Figures, ModelRow, parse_version};
 
     #[test]
     fn the_embedded_file_is_sound() {
         let catalogue = Catalogue::builtin();
         assert_eq!(catalogue.version(), "2026-11-22");
         let data: Value = serde_json::from_str(DATA).unwrap();
+        assert_eq!(catalogue.providers.len(), data["providers"].as_array().unwrap().len());
+        assert!(!catalogue.providers.is_empty() && !catalogue.providers.contains(&String::new()));
+        assert_eq!(catalogue.models.len(), data["models"].as_array().unwrap().len());
+        let figures = |row: &ModelRow| {
+            let Figures { output_multiplier, max_output_tokens, bytes_per_1000_tokens, image_tokens } = row.figures;
+            [output_multiplier, max_output_tokens, bytes_per_1000_tokens, image_tokens].iter().flatten().count()
+                + usize::from(row.up_to_version.is_some())
+        };
+        for (row, written) in catalogue.models.iter().zip(data["models"].as_array().unwrap()) {
+            assert!(!row.r#match.is_empty() && !row.r#match.contains(&String::new()), "{written}");
+            assert_eq!(figures(row) + 2, written.as_object().unwrap().len(), "{written}");
+        }
+        let Defaults { bytes_per_1000_tokens, image_tokens, .. } = catalogue.defaults;
+        assert_eq!((bytes_per_1000_tokens, image_tokens), (3_500, 1_600));
+        assert_eq!(catalogue.geographies.len(), data["geographies"].as_object().unwrap().len());
+        assert!(catalogue.geographies.iter().all(|(_, geography)| !geography.regions.is_empty()));
         let sources = data["sources"].as_object().unwrap();
         let rows = data["models"].as_array().unwrap().iter();
         for row in rows.chain(data["geographies"].as_object().unwrap().values()).chain([&data["defaults"]]) {

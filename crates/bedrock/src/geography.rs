@@ -3,11 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-
 use crate::{BedrockModel, Catalogue};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Geography {
     /// Whether profile ids start with its name.
     pub(crate) profile: bool,
@@ -40,7 +38,7 @@ impl Catalogue {
     pub fn geography(&self, model: &BedrockModel, region: &str) -> Option<&str> {
         use crate::ModelForm::{ApplicationProfile, Foundation, Other, Profile, Provisioned};
         match model.form() {
-            Profile => self.geographies.get_key_value(model.prefix()?).map(|(name, _)| name.as_str()),
+            Profile => self.geography_named(model.prefix()?).map(|(name, _)| name.as_str()),
             Foundation | Provisioned => self.geography_of_region(region),
             ApplicationProfile | Other => None,
         }
@@ -50,7 +48,7 @@ impl Catalogue {
     /// the answer; `None` is a Region that the tables do not know.
     #[must_use]
     pub fn geography_of_region(&self, region: &str) -> Option<&str> {
-        self.geographies
+        self.geographies()
             .iter()
             .filter(|(_, geography)| geography.regions.iter().any(|name| name == region))
             .min_by_key(|(_, geography)| geography.regions.len())
@@ -70,7 +68,7 @@ impl Catalogue {
     /// ```
     #[must_use]
     pub fn within(&self, inner: &str, outer: &str) -> bool {
-        let (Some(inner), Some(outer)) = (self.geographies.get(inner), self.geographies.get(outer)) else {
+        let (Some((_, inner)), Some((_, outer))) = (self.geography_named(inner), self.geography_named(outer)) else {
             return false;
         };
         outer.is_everywhere()
@@ -83,7 +81,7 @@ impl Catalogue {
     /// A geography is what AWS routes by and not a jurisdiction: `eu` holds London and Zurich, `apac` the United Arab
     /// Emirates.
     pub fn regions(&self, geography: &str) -> impl Iterator<Item = &str> {
-        let regions = self.geographies.get(geography).map_or(&[][..], |geography| &geography.regions);
+        let regions = self.geography_named(geography).map_or(&[][..], |(_, geography)| &geography.regions);
         regions.iter().map(String::as_str).filter(|region| *region != "*")
     }
 }

@@ -30,8 +30,10 @@ pub(crate) fn apply(catalogue: &mut Catalogue, section: &Value) -> Vec<Fault> {
     let mut reader = Section::new(Some(section).filter(|section| !section.is_null()), OVERRIDES_POINTER);
     let overrides = read(&mut reader);
     catalogue.reserve_cache_reads = overrides.reserve_cache_reads;
-    catalogue.overrides.extend(overrides.models);
-    catalogue.geographies.extend(overrides.geographies);
+    catalogue.overrides = overrides.models;
+    for (name, geography) in overrides.geographies {
+        catalogue.set_geography(name, geography);
+    }
     reader.close().0
 }
 

@@ -1,6 +1,5 @@
 //! How many bytes of text make a token, learnt from what the service says it counted.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -52,7 +51,8 @@ const SCALE: u64 = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Row>", into = "Vec<Row>")]
 pub struct Ratios {
-    models: BTreeMap<String, Learnt>,
+    /// In the order of their names.
+    models: Vec<(String, Learnt)>,
     clock: u64,
 }
 
@@ -83,8 +83,9 @@ impl Ratios {
     /// Bytes of UTF-8 text per 1,000 input tokens of `model`, from 1,000 to 12,000.
     #[must_use]
     pub fn bytes_per_1000_tokens(&self, catalogue: &Catalogue, model: &BedrockModel) -> u64 {
-        let ratio = match self.models.get(key(model)) {
-            Some(learnt) => learnt.bytes.saturating_mul(1_000) / learnt.tokens.max(1),
+        let learnt = self.place(key(model)).ok().and_then(|place| self.models.get(place));
+        let ratio = match learnt {
+            Some((_, learnt)) => learnt.bytes.saturating_mul(1_000) / learnt.tokens.max(1),
             None => catalogue.bytes_per_1000_tokens(model),
         };
         ratio.clamp(MIN_BYTES_PER_1000_TOKENS, MAX_BYTES_PER_1000_TOKENS)
@@ -114,15 +115,13 @@ impl Ratios {
         let bytes = bytes
             .clamp((tokens * MIN_BYTES_PER_1000_TOKENS).div_ceil(1_000), tokens * MAX_BYTES_PER_1000_TOKENS / 1_000);
         self.clock = self.clock.saturating_add(1);
+        let clock = self.clock;
         let start = catalogue.bytes_per_1000_tokens(model);
-        let learnt = self.models.entry(key(model).to_string()).or_insert(Learnt {
-            bytes: PRIOR_TOKENS * start / 1_000 * SCALE,
-            tokens: PRIOR_TOKENS * SCALE,
-            seen: 0,
-        });
+        let prior = Learnt { bytes: PRIOR_TOKENS * start / 1_000 * SCALE, tokens: PRIOR_TOKENS * SCALE, seen: 0 };
+        let learnt = self.of_model(key(model), prior);
         learnt.bytes = learnt.bytes - learnt.bytes / DECAY + bytes * SCALE;
         learnt.tokens = learnt.tokens - learnt.tokens / DECAY + tokens * SCALE;
-        learnt.seen = self.clock;
+        learnt.seen = clock;
         self.evict();
     }
 
@@ -151,11 +150,24 @@ impl Ratios {
         self.models.is_empty()
     }
 
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.models.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+
+    /// What is known of a model; `fresh` where that was nothing.
+    fn of_model(&mut self, name: &str, fresh: Learnt) -> &mut Learnt {
+        let place = self.place(name).unwrap_or_else(|place| {
+            self.models.insert(place, (name.to_string(), fresh));
+            place
+        });
+        &mut self.models[place].1
+    }
+
     fn evict(&mut self) {
         while self.models.len() > MAX_LEARNT_MODELS {
-            let oldest = self.models.iter().min_by_key(|(_, learnt)| learnt.seen).map(|(name, _)| name.clone());
-            let Some(oldest) = oldest else { return };
-            self.models.remove(&oldest);
+            let oldest = self.models.iter().enumerate().min_by_key(|(_, (_, learnt))| learnt.seen);
+            let Some((oldest, _)) = oldest else { return };
+            self.models.remove(oldest);
         }
     }
 }
@@ -169,7 +181,8 @@ impl From<Vec<Row>> for Ratios {
             ratios.clock += 1;
             let tokens = row.tokens.clamp(1, most_tokens);
             let bytes = row.bytes.clamp(tokens, tokens * MAX_BYTES_PER_1000_TOKENS / 1_000);
-            ratios.models.insert(row.model, Learnt { bytes, tokens, seen: ratios.clock });
+            let learnt = Learnt { bytes, tokens, seen: ratios.clock };
+            *ratios.of_model(&row.model, learnt) = learnt;
             ratios.evict();
         }
         ratios
@@ -178,7 +191,7 @@ impl From<Vec<Row>> for Ratios {
 
 impl From<Ratios> for Vec<Row> {
     fn from(ratios: Ratios) -> Self {
-        let mut learnt: Vec<_> = ratios.models.into_iter().collect();
+        let mut learnt = ratios.models;
         learnt.sort_by_key(|(_, learnt)| learnt.seen);
         learnt.into_iter().map(|(model, sums)| Row { model, bytes: sums.bytes, tokens: sums.tokens }).collect()
     }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kept::record;
 use crate::time::{Timestamp, micros};
 
 /// Thousandths of a token: what the budget counts in, so that a ratio such as 0.2 is exact.
@@ -117,12 +118,13 @@ const SCALE: i128 = 1_000_000;
 
 /// What a [`RetryBudget`] remembers beyond the life of its process. Retries that were promised have died with it, so
 /// there is no debt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedRetryBudget {
     /// What was left.
     pub left: MilliTokens,
 }
+
+record!(SavedRetryBudget, closed: false, always: [left], sparse: []);
 
 impl RetryBudget {
     /// A full budget.

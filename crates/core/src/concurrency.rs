@@ -2,11 +2,10 @@
 
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::defaults::{
     CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP, STRAIN_HOLDS,
 };
+use crate::kept::record;
 use crate::speed::{SavedSpeed, Speed};
 use crate::time::{Timestamp, micros};
 
@@ -67,20 +66,19 @@ struct Strain {
 }
 
 /// What an [`AdaptiveConcurrency`] remembers beyond the life of its process; what was under way died with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedConcurrency {
     /// What was carried at the last capacity error, in attempts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub carried: Option<u64>,
     /// How long ago that was, in microseconds, without the time in which growth stood still.
     pub age_us: u64,
     /// How long the limit was to stay there, in microseconds.
     pub plateau_us: u64,
     /// How fast answers came.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<SavedSpeed>,
 }
+
+record!(SavedConcurrency, closed: false, always: [age_us, plateau_us], sparse: [carried, speed]);
 
 impl Default for AdaptiveConcurrency {
     fn default() -> Self {

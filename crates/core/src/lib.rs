@@ -50,6 +50,7 @@ mod budget;
 mod concurrency;
 pub mod defaults;
 mod engine;
+mod kept;
 mod limiter;
 mod outcome;
 mod output_length;

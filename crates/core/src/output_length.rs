@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use crate::kept::record;
 
 /// Buckets per doubling: neighbouring bounds differ by an eighth at most.
 const STEPS: u32 = 8;
@@ -43,14 +43,15 @@ pub struct OutputLengths {
 }
 
 /// What [`OutputLengths`] remember beyond the life of their process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedOutputLengths {
     /// For each bucket that is not empty, its number and its count.
     pub counts: Vec<(u32, u16)>,
     /// Answers that were cut short.
     pub cut: u16,
 }
+
+record!(SavedOutputLengths, closed: false, always: [counts, cut], sparse: []);
 
 impl Default for OutputLengths {
     fn default() -> Self {

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::defaults::{SERVICE_TIME_LEAST_PERMILLE, SERVICE_TIME_MEMORY, SERVICE_TIME_PERMILLE};
+use crate::kept::{self, Kept, Unfit};
 use crate::time::micros;
 
 /// Buckets per doubling: neighbouring bounds differ by an eighth at most.
@@ -71,12 +72,27 @@ impl Mark {
 }
 
 /// What a [`ServiceTime`] remembers beyond the life of its process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedServiceTime {
     /// The buckets that hold anything, each as its number and how many service times fell into it.
     pub counts: Vec<(u32, u32)>,
 }
+
+impl Kept for SavedServiceTime {
+    fn store(&self) -> Value {
+        self.counts.store()
+    }
+
+    fn load(&mut self, value: &Value) -> Result<(), Unfit> {
+        self.counts.load(value)
+    }
+
+    fn is_blank(&self) -> bool {
+        self.counts.is_blank()
+    }
+}
+
+kept::serde!(SavedServiceTime);
 
 impl Default for ServiceTime {
     fn default() -> Self {

@@ -4,9 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::defaults::{SERVICE_TIME_CLASS_AT_LEAST, SERVICE_TIME_SHARE_PERMILLE, SERVICE_TIME_SIZES};
+use crate::kept::record;
 use crate::service_time::{SavedServiceTime, ServiceTime};
 use crate::time::micros;
 
@@ -45,15 +44,15 @@ pub struct ServiceTimes {
 }
 
 /// What [`ServiceTimes`] remember beyond the life of their process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedServiceTimes {
     /// Of all answers.
     pub all: SavedServiceTime,
     /// Of the answers of each class that was used, with the class's number.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<(u32, SavedServiceTime)>,
 }
+
+record!(SavedServiceTimes, closed: false, always: [all], sparse: [classes]);
 
 fn class(max_tokens: Option<u32>) -> usize {
     let Some(max_tokens) = max_tokens else { return UNKNOWN };

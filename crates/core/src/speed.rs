@@ -2,12 +2,11 @@
 
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::defaults::{
     SPEED_LATELY, SPEED_LEARNS, SPEED_STEADY_PERMILLE, SPEED_STRAINED_PERMILLE, SPEED_TOKENS_AT_LEAST, SPEED_USUALLY,
     SPEED_USUALLY_STEP,
 };
+use crate::kept::record;
 use crate::time::{Timestamp, micros};
 
 /// Two averages of the time per output token, in nanoseconds, which are exact enough for the fastest models.
@@ -24,8 +23,7 @@ pub(crate) struct Speed {
 }
 
 /// What is remembered of the time an endpoint takes for each token of its answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedSpeed {
     /// Of late, in nanoseconds per output token.
     pub lately_ns: u64,
@@ -34,6 +32,8 @@ pub struct SavedSpeed {
     /// From how many answers, up to as many as are needed.
     pub answers: u32,
 }
+
+record!(SavedSpeed, closed: false, always: [lately_ns, usually_ns, answers], sparse: []);
 
 /// Moves by one part in so many: the first number where it falls, the second where it rises.
 fn toward(from: u64, to: u64, parts: (u64, u64)) -> u64 {

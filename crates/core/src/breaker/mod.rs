@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use self::window::{Tally, Window};
+use crate::kept::{Kept, Unfit, record};
 use crate::random::{Rng, scale};
 use crate::time::{Timestamp, micros};
 
@@ -105,8 +107,7 @@ pub enum BreakerVerdict {
 }
 
 /// Attempts that ended at about the same time, as a [`SavedBreaker`] holds them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedCount {
     /// How long ago, in whole seconds; 0 where the window counts attempts.
     pub age_s: u32,
@@ -118,9 +119,35 @@ pub struct SavedCount {
     pub slow: u32,
 }
 
+impl Kept for BreakerState {
+    fn store(&self) -> Value {
+        let name = match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        };
+        Value::from(name)
+    }
+
+    fn load(&mut self, value: &Value) -> Result<(), Unfit> {
+        *self = match value.as_str() {
+            Some("closed") => Self::Closed,
+            Some("open") => Self::Open,
+            Some("half_open") => Self::HalfOpen,
+            _ => return Err(Unfit::default()),
+        };
+        Ok(())
+    }
+
+    fn is_blank(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+record!(SavedCount, closed: false, always: [age_s, attempts, failed, slow], sparse: []);
+
 /// What a [`Breaker`] remembers beyond the life of its process; the probes that were out died with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedBreaker {
     /// Closed, open or half-open.
     pub state: BreakerState,
@@ -131,6 +158,8 @@ pub struct SavedBreaker {
     /// What the window of a closed breaker held, oldest first.
     pub counts: Vec<SavedCount>,
 }
+
+record!(SavedBreaker, closed: false, always: [state, open_left_us, openings, counts], sparse: []);
 
 /// A circuit breaker without a clock.
 ///

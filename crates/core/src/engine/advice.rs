@@ -1,15 +1,13 @@
 //! Caps on the length of answers: what answers need, what is asked for, what the difference keeps from others.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::event::Event;
 use super::io::{Call, CallId, LabelId};
 use crate::defaults::LABELS_KEPT;
+use crate::kept::record;
 use crate::outcome::Outcome;
 use crate::output_length::{OutputLengths, SavedOutputLengths};
 use crate::policy::{ModelId, OutputCap};
@@ -34,8 +32,7 @@ struct Kind {
 }
 
 /// What is saved of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SavedKind {
     label: LabelId,
     lengths: SavedOutputLengths,
@@ -44,9 +41,10 @@ pub(super) struct SavedKind {
     answers: u32,
     /// Microseconds in which those answers came.
     within: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     advised: Option<u32>,
 }
+
+record!(SavedKind, closed: false, always: [label, lengths, asked, answers, within], sparse: [advised]);
 
 /// A cap to ask for, and what it would free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,17 +54,31 @@ pub(super) struct Advice {
     pub(super) frees_tokens_per_minute: u64,
 }
 
+type Key = (ModelId, LabelId);
+
 /// What was learned of the length of answers, by model and label: at most [`LABELS_KEPT`] kinds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lengths {
-    kinds: BTreeMap<(ModelId, LabelId), Kind>,
+    /// In the order of their keys.
+    kinds: Vec<(Key, Kind)>,
 }
 
 impl Lengths {
+    fn place(&self, key: Key) -> Result<usize, usize> {
+        self.kinds.binary_search_by_key(&key, |(known, _)| *known)
+    }
+
+    fn insert(&mut self, key: Key, kind: Kind) {
+        match self.place(key) {
+            Ok(place) => self.kinds[place].1 = kind,
+            Err(place) => self.kinds.insert(place, (key, kind)),
+        }
+    }
+
     /// The kind that a call is counted with.
-    fn key(&self, model: ModelId, label: LabelId) -> (ModelId, LabelId) {
+    fn key(&self, model: ModelId, label: LabelId) -> Key {
         let key = (model, label);
-        if self.kinds.len() < LABELS_KEPT || self.kinds.contains_key(&key) { key } else { (model, LabelId(0)) }
+        if self.kinds.len() < LABELS_KEPT || self.place(key).is_ok() { key } else { (model, LabelId(0)) }
     }
 
     /// An answer of `output` tokens came to a call that asked for a cap. Returns a cap to advise, when there is a new one.
@@ -80,13 +92,12 @@ impl Lengths {
         policy: &OutputCap,
     ) -> Option<Advice> {
         let key = self.key(call.model, call.label);
-        let kind = self.kinds.entry(key).or_insert_with(|| Kind {
-            lengths: OutputLengths::new(),
-            asked: u64::from(asked) * 16,
-            answers: 0,
-            since: now,
-            advised: None,
+        let place = self.place(key).unwrap_or_else(|place| {
+            let (lengths, asked) = (OutputLengths::new(), u64::from(asked) * 16);
+            self.kinds.insert(place, (key, Kind { lengths, asked, answers: 0, since: now, advised: None }));
+            place
         });
+        let (_, kind) = &mut self.kinds[place];
         kind.lengths.observe(output, cut);
         kind.asked = kind.asked - kind.asked / 16 + u64::from(asked);
         kind.answers = kind.answers.saturating_add(1);
@@ -108,7 +119,8 @@ impl Lengths {
 
     /// The cap that holds the answers to calls like this one, once enough were seen.
     pub(super) fn cap(&self, call: &Call, policy: &OutputCap) -> Option<u32> {
-        self.kinds.get(&self.key(call.model, call.label))?.cap(policy)
+        let place = self.place(self.key(call.model, call.label)).ok()?;
+        self.kinds[place].1.cap(policy)
     }
 
     pub(super) fn save(&self, model: ModelId, now: Timestamp) -> Vec<SavedKind> {
@@ -133,15 +145,17 @@ impl Lengths {
                 since: now.saturating_sub(asleep).saturating_sub(Duration::from_micros(state.within)),
                 advised: state.advised,
             };
-            self.kinds.insert(self.key(model, state.label), kind);
+            self.insert(self.key(model, state.label), kind);
         }
     }
 
     /// Models have other numbers now; what has none is forgotten.
     pub(super) fn renumber(&mut self, place: impl Fn(ModelId) -> Option<ModelId>) {
-        let kinds = core::mem::take(&mut self.kinds);
-        let moved = kinds.into_iter().filter_map(|((model, label), kind)| Some(((place(model)?, label), kind)));
-        self.kinds = moved.collect();
+        for ((model, label), kind) in core::mem::take(&mut self.kinds) {
+            if let Some(model) = place(model) {
+                self.insert((model, label), kind);
+            }
+        }
     }
 }
 

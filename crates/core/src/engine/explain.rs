@@ -11,7 +11,7 @@ use super::start::Start;
 use super::{CallPhase, Engine};
 use crate::outcome::{OutcomeClass, Quota};
 use crate::policy::EndpointId;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,12 +163,12 @@ impl Engine {
     #[must_use]
     pub fn describe(&self, now: Timestamp, explanation: &Explanation) -> String {
         let name = |id: EndpointId| self.policy.endpoint(id).map_or("?", |endpoint| endpoint.name.as_str());
-        let wait = |at: Timestamp| at.saturating_since(explanation.as_of).as_millis();
+        let wait = |at: Timestamp| micros(at.saturating_since(explanation.as_of)) / 1_000;
         let mut line = String::new();
         let _ = write!(line, "call {}: ", explanation.call.0);
         let _ = match explanation.phase {
             Phase::Waiting => write!(line, "waiting behind {} others", explanation.ahead.unwrap_or(0)),
-            Phase::Delayed(at) => write!(line, "tried again in {} ms", at.saturating_since(now).as_millis()),
+            Phase::Delayed(at) => write!(line, "tried again in {} ms", micros(at.saturating_since(now)) / 1_000),
             Phase::Out(attempt) => write!(line, "attempt {} is out", attempt.0),
             Phase::Ended(reason) => write!(line, "{reason}"),
         };

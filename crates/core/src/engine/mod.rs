@@ -21,7 +21,7 @@ mod start;
 mod store;
 mod tree;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use advice::Lengths;
@@ -35,6 +35,7 @@ pub use io::{
     AttemptId, Call, CallId, Decision, EndReason, Input, InputError, LabelId, Refusal, TenantId, WakeReason, Wakeup,
 };
 use queue::Queue;
+use reconfigure::Moved;
 use route::Candidates;
 pub use snapshot::{Snapshot, SnapshotError};
 use stacked::Failures;
@@ -90,8 +91,7 @@ pub struct Engine {
     history: History,
     calls: Calls,
     attempts: Attempts,
-    /// The pools of attempts that were out when the policy changed.
-    moved: BTreeMap<AttemptId, Vec<PoolId>>,
+    moved: Moved,
     /// Thousandths of a hedge that may be made.
     hedge_credit: u64,
     decisions: VecDeque<Decision>,
@@ -139,7 +139,7 @@ impl Engine {
             history: History::default(),
             calls: Calls::new(),
             attempts: Attempts::new(),
-            moved: BTreeMap::new(),
+            moved: Moved::default(),
             hedge_credit: 0,
             decisions: VecDeque::new(),
             events: VecDeque::new(),

@@ -15,6 +15,24 @@ use crate::time::Timestamp;
 /// What stands for an endpoint that the policy no longer has.
 const GONE: EndpointId = EndpointId(u16::MAX);
 
+/// The pools in which attempts were reserved that were out when the policy changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moved(Vec<(AttemptId, Vec<PoolId>)>);
+
+impl Moved {
+    fn place(&self, id: AttemptId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |(known, _)| *known)
+    }
+
+    fn get(&self, id: AttemptId) -> Option<&[PoolId]> {
+        self.place(id).ok().map(|place| &*self.0[place].1)
+    }
+
+    pub(super) fn remove(&mut self, id: AttemptId) -> Option<Vec<PoolId>> {
+        self.place(id).ok().map(|place| self.0.remove(place).1)
+    }
+}
+
 /// Where the things of one policy are in another, by name.
 fn moved<T>(old: &[T], new: &[T], name: impl Fn(&T) -> &str) -> Vec<Option<u16>> {
     let place = |item: &T| new.iter().position(|other| name(other) == name(item));
@@ -22,14 +40,14 @@ fn moved<T>(old: &[T], new: &[T], name: impl Fn(&T) -> &str) -> Vec<Option<u16>>
 }
 
 /// The old states in the order of the new policy; those without an old one are made.
-fn carry<T>(old: Vec<T>, places: &[Option<u16>], count: usize, mut make: impl FnMut(usize) -> T) -> Vec<T> {
-    let mut slots: Vec<Option<T>> = (0..count).map(|_| None).collect();
+fn carry<T>(old: Vec<T>, places: &[Option<u16>], count: usize, make: impl Fn(usize) -> T) -> Vec<T> {
+    let mut states: Vec<T> = (0..count).map(make).collect();
     for (state, place) in old.into_iter().zip(places) {
-        if let Some(slot) = place.and_then(|place| slots.get_mut(usize::from(place))) {
-            *slot = Some(state);
+        if let Some(slot) = place.and_then(|place| states.get_mut(usize::from(place))) {
+            *slot = state;
         }
     }
-    slots.into_iter().enumerate().map(|(index, slot)| slot.unwrap_or_else(|| make(index))).collect()
+    states
 }
 
 impl Engine {
@@ -49,17 +67,20 @@ impl Engine {
 
         // What is out was reserved in its endpoint's pools and is settled there, even if it draws on others now.
         let place = |pool: &PoolId| pools.get(usize::from(pool.0)).copied().flatten().map(PoolId);
+        let before = mem::take(&mut self.moved);
         self.attempts.for_each(|attempt| {
             let index = usize::from(attempt.endpoint.0);
-            let reserved = match self.moved.get(&attempt.id) {
+            let reserved = match before.get(attempt.id) {
                 Some(list) => list.iter().filter_map(place).collect(),
                 None => old.endpoints().get(index).into_iter().flat_map(|old| &old.pools).filter_map(place).collect(),
             };
-            self.moved.insert(attempt.id, reserved);
+            self.moved.0.push((attempt.id, reserved));
             attempt.endpoint = endpoints.get(index).copied().flatten().map_or(GONE, EndpointId);
             attempt.tenant = tenant(&tenants, attempt.tenant);
             attempt.model = place_of(&models, attempt.model.0).map_or(ModelId(u16::MAX), ModelId);
         });
+
+        self.moved.0.sort_unstable_by_key(|(id, _)| *id);
 
         self.history.forget();
         self.lengths.renumber(|id| place_of(&models, id.0).map(ModelId));

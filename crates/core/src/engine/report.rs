@@ -41,7 +41,7 @@ impl Engine {
         };
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
-        let moved = self.moved.remove(&id);
+        let moved = self.moved.remove(id);
         for index in 0.. {
             let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
             let limiter = self.pool_to_change(pool);
@@ -287,7 +287,7 @@ impl Engine {
     pub(super) fn expire_leases(&mut self, now: Timestamp) {
         while let Some(attempt) = self.attempts.pop_expired(now) {
             let id = attempt.id;
-            let moved = self.moved.remove(&id);
+            let moved = self.moved.remove(id);
             for index in 0.. {
                 let Some(pool) = self.reserved_in(moved.as_deref(), attempt.endpoint, index) else { break };
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };

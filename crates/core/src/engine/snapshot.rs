@@ -1,11 +1,10 @@
 //! What outlives a process: all that was learned and counted, by name.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::advice::SavedKind;
@@ -14,6 +13,7 @@ use crate::breaker::{Breaker, BreakerConfig, SavedBreaker};
 use crate::budget::{RetryBudget, SavedRetryBudget};
 use crate::concurrency::{AdaptiveConcurrency, SavedConcurrency};
 use crate::defaults::SNAPSHOT_VERSION;
+use crate::kept::{Kept, Named, record};
 use crate::limiter::{Limiter, SavedLimiter};
 use crate::policy::{EndpointId, ModelId, Policy};
 use crate::service_times::{SavedServiceTimes, ServiceTimes};
@@ -47,29 +47,26 @@ use crate::time::{Timestamp, micros};
 /// assert_eq!(newer.code(), "snapshot_newer");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Snapshot {
     version: u64,
-    #[serde(flatten)]
     body: Body,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Body {
-    pools: BTreeMap<String, SavedLimiter>,
-    endpoints: BTreeMap<String, SavedEndpoint>,
-    models: BTreeMap<String, SavedModel>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pools: Named<SavedLimiter>,
+    endpoints: Named<SavedEndpoint>,
+    models: Named<SavedModel>,
     budget: Option<SavedRetryBudget>,
     /// Affinity key, endpoint, microseconds since the last use.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     homes: Vec<(u64, String, u64)>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+record!(Body, closed: false, always: [pools, endpoints, models], sparse: [budget, homes]);
+
+#[derive(Clone, Debug, Default, PartialEq)]
 struct SavedEndpoint {
     breaker: SavedBreaker,
     concurrency: SavedConcurrency,
@@ -78,14 +75,23 @@ struct SavedEndpoint {
     unusable_for: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+record!(SavedEndpoint, closed: false, always: [breaker, concurrency, service_times, unusable_for], sparse: []);
+
+#[derive(Clone, Debug, Default, PartialEq)]
 struct SavedModel {
     /// Settled over reserved tokens, in thousandths.
-    #[serde(skip_serializing_if = "Option::is_none")]
     spent_permille: Option<u64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     lengths: Vec<SavedKind>,
+}
+
+record!(SavedModel, closed: false, always: [], sparse: [spent_permille, lengths]);
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut whole = self.body.store();
+        whole["version"] = self.version.into();
+        whole.serialize(serializer)
+    }
 }
 
 /// Why a snapshot cannot be used. Nothing has changed; start with [`Engine::new`] instead, which has to learn anew.
@@ -143,7 +149,8 @@ impl TryFrom<Value> for Snapshot {
         if version > SNAPSHOT_VERSION {
             return Err(SnapshotError::Newer { found: version, known: SNAPSHOT_VERSION });
         }
-        let body = Body::deserialize(value).map_err(|error| malformed(error.to_string()))?;
+        let mut body = Body::default();
+        body.load(&value).map_err(|error| malformed(error.to_string()))?;
         Ok(Self { version, body })
     }
 }
@@ -154,8 +161,8 @@ impl Snapshot {
     /// # Errors
     /// The text is no snapshot, or one of a newer version.
     pub fn from_json(text: &str) -> Result<Self, SnapshotError> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| SnapshotError::Malformed { message: error.to_string() })?;
+        let value: Value = serde_json::from_slice(text.as_bytes())
+            .map_err(|error| SnapshotError::Malformed { message: error.to_string() })?;
         value.try_into()
     }
 
@@ -167,33 +174,37 @@ impl Snapshot {
     }
 }
 
+fn saved(state: &EndpointState, now: Timestamp) -> SavedEndpoint {
+    SavedEndpoint {
+        breaker: state.breaker.save(now),
+        concurrency: state.concurrency.save(now),
+        service_times: state.service_times.save(),
+        unusable_for: micros(state.unusable_until.saturating_since(now)),
+    }
+}
+
 impl Engine {
     /// Saves what was learned and counted. The engine goes on as before.
     #[must_use]
     pub fn snapshot(&mut self, now: Timestamp) -> Snapshot {
         let now = self.now.max(now);
-        let pools = self.policy.pools().iter().zip(&mut self.pools);
-        let pools = pools.map(|(pool, state)| (pool.name.clone(), state.save(now))).collect();
-        let saved = |state: &EndpointState| SavedEndpoint {
-            breaker: state.breaker.save(now),
-            concurrency: state.concurrency.save(now),
-            service_times: state.service_times.save(),
-            unusable_for: micros(state.unusable_until.saturating_since(now)),
-        };
-        let endpoints = self.policy.endpoints().iter().zip(&self.endpoints);
-        let endpoints = endpoints.map(|(endpoint, state)| (endpoint.name.clone(), saved(state))).collect();
-        let mut models: BTreeMap<String, SavedModel> = BTreeMap::new();
+        let mut body = Body { budget: Some(self.budget.save(now)), ..Body::default() };
+        for (pool, state) in self.policy.pools().iter().zip(&mut self.pools) {
+            body.pools.insert(&pool.name, state.save(now));
+        }
+        for (endpoint, state) in self.policy.endpoints().iter().zip(&self.endpoints) {
+            body.endpoints.insert(&endpoint.name, saved(state, now));
+        }
         for (index, (name, state)) in self.policy.models().iter().zip(&self.models).enumerate() {
             let lengths = self.lengths.save(ModelId(u16::try_from(index).unwrap_or(u16::MAX)), now);
-            models.insert(name.clone(), SavedModel { spent_permille: Some(state.spent_permille), lengths });
+            body.models.insert(name, SavedModel { spent_permille: Some(state.spent_permille), lengths });
         }
         let ttl = self.policy.router().affinity_ttl;
         let homes = self.homes.recent(now, ttl).filter_map(|(key, endpoint, age)| {
             let name = self.policy.endpoint(endpoint)?.name.clone();
             Some((key, name, micros(age)))
         });
-        let homes = homes.collect();
-        let body = Body { pools, endpoints, models, budget: Some(self.budget.save(now)), homes };
+        body.homes = homes.collect();
         Snapshot { version: SNAPSHOT_VERSION, body }
     }
 

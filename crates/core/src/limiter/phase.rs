@@ -2,9 +2,8 @@
 
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::defaults::PHASE_WITHIN;
+use crate::kept::record;
 use crate::time::{Timestamp, micros};
 use crate::window::Window;
 
@@ -73,8 +72,7 @@ impl Arc {
 }
 
 /// What is kept of a [`Phase`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SavedPhase {
     /// How long after the moment it was saved the arc begins, and how wide it is.
     arc: Option<(u64, u64)>,
@@ -84,11 +82,7 @@ pub(super) struct SavedPhase {
     held: u64,
 }
 
-impl SavedPhase {
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
+record!(SavedPhase, closed: true, always: [arc, agreeing, chance, refuted, held], sparse: []);
 
 /// Evidence for one quota.
 ///

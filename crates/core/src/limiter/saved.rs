@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::minute::MinuteQuota;
 use super::phase::SavedPhase;
 use super::{Limiter, LimiterConfig};
+use crate::kept::record;
 use crate::time::{Timestamp, micros};
 
 /// No process sleeps longer: about 70,000 years.
@@ -37,86 +36,51 @@ const LONGEST_MARGIN_US: u64 = 100_000_000;
 /// let Admission::NotBefore(at, Quota::Requests) = limiter.acquire(now, 800) else { panic!() };
 /// assert!(at >= now.saturating_add(Duration::from_secs(50)));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedLimiter {
     /// How much longer than a minute the windows are.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) margin_us: u64,
-    #[serde(skip_serializing_if = "SavedMinute::is_empty")]
     pub(super) requests: SavedMinute,
-    #[serde(skip_serializing_if = "SavedMinute::is_empty")]
     pub(super) tokens: SavedMinute,
     /// See [`SavedMinute::taken`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) day_taken: Vec<(u64, u64)>,
     /// For how long yet the day's quota is closed.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) day_closed_us: u64,
     /// How long ago the service refused for the day.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) day_refused_us: Option<u64>,
 }
 
+record!(SavedLimiter, closed: true, always: [], sparse: [margin_us, requests, tokens, day_taken, day_closed_us, day_refused_us]);
+
 /// One minute quota's part. Times are microseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SavedMinute {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) declared: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) limit: Option<u64>,
     /// Levels of the two buckets: whole tokens, and the fraction of one in parts of the bucket's period.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pace: Option<(i64, u64)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) peak: Option<(i64, u64)>,
     /// What was taken and still counts: for how long yet, and how much.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) taken: Vec<(u64, u64)>,
     /// For how long yet a refusal keeps everything back.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) paused_us: u64,
-    #[serde(skip_serializing_if = "is_zero_u32")]
     pub(super) streak: u32,
-    #[serde(skip_serializing_if = "is_zero_u32")]
     pub(super) strain: u32,
     /// How long ago the last refusal was.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused_us: Option<u64>,
     /// In how long the limit is raised next.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) raise_us: u64,
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) rest_us: u64,
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) credit_permille: u64,
     /// In how long the credit doubles next.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) credit_us: u64,
     /// How much longer than at first the stretch is that doubles it.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) credit_stretch_us: u64,
     /// When the service's minutes begin, as far as that shows.
-    #[serde(skip_serializing_if = "SavedPhase::is_empty")]
     pub(super) phase: SavedPhase,
 }
 
-impl SavedMinute {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero(value: &u64) -> bool {
-    *value == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero_u32(value: &u32) -> bool {
-    *value == 0
-}
+record!(SavedMinute, closed: true, always: [], sparse: [declared, limit, pace, peak, taken, paused_us, streak, strain, refused_us, raise_us, rest_us, credit_permille, credit_us, credit_stretch_us, phase]);
 
 impl Limiter {
     /// Everything learned and counted up to `now`, for [`Limiter::restored`].

@@ -214,7 +214,7 @@ impl Policy {
     /// # Errors
     /// Every fault of the text, or the one place where it stops being JSON.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        let value: Value = serde_json::from_str(text)
+        let value: Value = serde_json::from_slice(text.as_bytes())
             .map_err(|error| PolicyError { faults: [Fault::new("not_json", "", error.to_string())].into() })?;
         Self::parse(&value)
     }

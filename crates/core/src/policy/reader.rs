@@ -125,23 +125,22 @@ impl<'v> Section<'v> {
     fn read_integer(&mut self, key: &'static str, range: RangeInclusive<u64>, schema: Value) -> Option<u64> {
         let value = self.take(key, schema)?;
         let pointer = self.pointer_to(key);
-        match value.as_u64() {
-            Some(number) if range.contains(&number) => Some(number),
+        let Value::Number(number) = value else {
+            self.faults.push(wrong_type(&pointer, "a whole number", value));
+            return None;
+        };
+        match number.as_u64() {
+            Some(number) if range.contains(&number) => return Some(number),
             Some(_) => {
-                let message = format!("{value} is outside {} to {}", range.start(), range.end());
+                let message = format!("{number} is outside {} to {}", range.start(), range.end());
                 self.fault("out_of_range", pointer, message);
-                None
-            }
-            None if value.is_number() => {
-                let message = format!("{value} is not a whole number from {} to {}", range.start(), range.end());
-                self.fault("out_of_range", pointer, message);
-                None
             }
             None => {
-                self.faults.push(wrong_type(&pointer, "a whole number", value));
-                None
+                let message = format!("{number} is not a whole number from {} to {}", range.start(), range.end());
+                self.fault("out_of_range", pointer, message);
             }
         }
+        None
     }
 
     /// `true` or `false`; `default` where the field is absent.
@@ -161,6 +160,11 @@ impl<'v> Section<'v> {
     /// One of the names in `choices`; `default` where the field is absent.
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)], default: &str, doc: &str) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let place = self.place_of_choice(key, &names, default, doc)?;
+        choices.get(place).map(|(_, value)| *value)
+    }
+
+    fn place_of_choice(&mut self, key: &'static str, names: &[&str], default: &str, doc: &str) -> Option<usize> {
         let schema = json!({"description": doc, "enum": names, "default": default});
         let found = match self.take(key, schema) {
             None => default,
@@ -171,12 +175,12 @@ impl<'v> Section<'v> {
                 default
             }
         };
-        let choice = choices.iter().find(|(name, _)| *name == found).map(|(_, value)| *value);
-        if choice.is_none() {
+        let place = names.iter().position(|name| *name == found);
+        if place.is_none() {
             let pointer = self.pointer_to(key);
             self.fault("unknown_choice", pointer, format!("\"{found}\" is not one of {}", names.join(", ")));
         }
-        choice
+        place
     }
 
     /// A text that is not empty, or `None` where the field is absent.
@@ -242,10 +246,16 @@ impl<'v> Section<'v> {
         let value = self.take(key, Value::Null);
         let mut child = Section::new(value, self.pointer_to(key));
         let result = read(&mut child);
-        let (faults, schema) = child.close();
-        self.faults.extend(faults);
+        let schema = self.adopt(child);
         self.properties.insert(key.to_owned(), with_description(schema, doc));
         result
+    }
+
+    /// Ends a section of this one; its faults are this one's.
+    fn adopt(&mut self, child: Section<'v>) -> Value {
+        let (faults, schema) = child.close();
+        self.faults.extend(faults);
+        schema
     }
 
     /// An object whose fields are named by the user, each read by `read` with its name. In order of the names.
@@ -255,9 +265,22 @@ impl<'v> Section<'v> {
         doc: &str,
         mut read: impl FnMut(&str, &mut Section<'v>) -> T,
     ) -> Vec<(String, T)> {
+        let mut entries = Vec::new();
+        for (name, mut child) in self.children(key) {
+            let entry = read(&name, &mut child);
+            self.adopt(child);
+            entries.push((name, entry));
+        }
+        let mut pattern = Section::new(None, String::new());
+        read("", &mut pattern);
+        self.describe_entries(key, doc, pattern);
+        entries
+    }
+
+    fn children(&mut self, key: &'static str) -> Vec<(String, Section<'v>)> {
         let value = self.take(key, Value::Null);
         let pointer = self.pointer_to(key);
-        let mut entries = Vec::new();
+        let mut children = Vec::new();
         match value {
             None => {}
             Some(Value::Object(fields)) => {
@@ -268,22 +291,20 @@ impl<'v> Section<'v> {
                     if name.is_empty() {
                         self.fault("empty", place.clone(), "a name is empty");
                     }
-                    let mut child = Section::new(fields.get(name), place);
-                    let entry = read(name, &mut child);
-                    self.faults.extend(child.close().0);
-                    entries.push((name.clone(), entry));
+                    children.push((name.clone(), Section::new(fields.get(name), place)));
                 }
             }
             Some(other) => self.faults.push(wrong_type(&pointer, "an object", other)),
         }
-        let mut pattern = Section::new(None, String::new());
-        read("", &mut pattern);
+        children
+    }
+
+    fn describe_entries(&mut self, key: &'static str, doc: &str, pattern: Section<'_>) {
         let schema = json!({
             "description": doc, "type": "object",
             "propertyNames": {"minLength": 1}, "additionalProperties": pattern.close().1
         });
         self.properties.insert(key.to_owned(), schema);
-        entries
     }
 
     /// An object that is kept as it is, for another layer to read.

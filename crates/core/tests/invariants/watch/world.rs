@@ -361,7 +361,7 @@ impl World {
         // Each map from a name to a slot: calls, attempts, tenants that hold calls, and tenants of each model's queue.
         let maps = listing.matches(" used: ").count();
         assert!(maps >= 4 && maps == listing.matches(" used: 0 ").count(), "something is still there: {listing}");
-        assert!(listing.contains("moved: {}"), "something is still there: {listing}");
+        assert!(listing.contains("moved: Moved([])"), "something is still there: {listing}");
     }
 
     /// How much the engine holds: the length of its listing with each number as one digit.
