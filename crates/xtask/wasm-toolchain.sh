@@ -6,7 +6,9 @@
 # 1. The rustc in use, when rustup's wasm32 target is installed. It is never added unless SLUICEGATE_WASM_RUSTUP_ADD=1.
 # 2. Otherwise Debian's own rustc-web, unpacked into a cache folder and given a standard library compiled once from the
 #    matching source package. The system gets no compiler, only the LLVM library that this one loads. About 140 MB are
-#    downloaded, 350 MB kept; it takes one to two minutes, and a fraction of a second from then on.
+#    downloaded, 350 MB kept; it takes two to three minutes, and a fraction of a second from then on.
+#    Beside it, in the folder `small`, lies a second build of that library for modules that are downloaded: made for size,
+#    and without the texts of panics. It takes `--sysroot` and the same `-Cpanic=immediate-abort`.
 #
 # SLUICEGATE_WASM_CACHE  the cache folder; by default sluicegate/wasm-toolchain in $XDG_CACHE_HOME or ~/.cache
 # SLUICEGATE_WASM_FORCE_DEBIAN=1  skips the first way, to test the second where rustup's target is installed
@@ -70,24 +72,25 @@ WRAPPER
 
 # Compiles std for wasm with the fresh compiler. The library's dependencies come out of the source package, so cargo
 # needs neither network nor registry; the paths of this temporary build are kept out of the result.
-build_std() { # $1: the tree, $2: upstream version, $3: scratch folder
-    local source=$1/src/rustc-$2 cargo
+build_std() { # $1: the tree, $2: upstream version, $3: scratch folder, $4: where to, $5: flags, and then cargo's arguments
+    local source=$1/src/rustc-$2 tree=$1 upstream=$2 scratch=$3 to=$4/lib/rustlib/$target/lib flags=$5 cargo
+    shift 5
     cargo=$(rustup which cargo 2>/dev/null || command -v cargo)
-    mkdir -p "$3/.cargo" "$3/src" "$1/lib/rustlib/src"
-    ln -sfn "../../../src/rustc-$2" "$1/lib/rustlib/src/rust"
-    echo '#![no_std]' >"$3/src/lib.rs"
-    printf '%s\n' '[package]' 'name = "seed"' 'edition = "2021"' '[workspace]' '[profile.release]' 'panic = "abort"' >"$3/Cargo.toml"
-    printf '%s\n' '[source.crates-io]' 'replace-with = "packaged"' '[source.packaged]' "directory = \"$source/library/vendor\"" >"$3/.cargo/config.toml"
+    mkdir -p "$scratch/.cargo" "$scratch/src" "$tree/lib/rustlib/src"
+    ln -sfn "../../../src/rustc-$upstream" "$tree/lib/rustlib/src/rust"
+    echo '#![no_std]' >"$scratch/src/lib.rs"
+    printf '%s\n' '[package]' 'name = "seed"' 'edition = "2021"' '[workspace]' '[profile.release]' 'panic = "abort"' >"$scratch/Cargo.toml"
+    printf '%s\n' '[source.crates-io]' 'replace-with = "packaged"' '[source.packaged]' "directory = \"$source/library/vendor\"" >"$scratch/.cargo/config.toml"
     (
-        cd "$3"
+        cd "$scratch"
         unset CARGO_TARGET_DIR CARGO_BUILD_TARGET CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER
-        export CARGO_HOME=$3/home RUSTC=$1/bin/rustc-wasm RUSTC_BOOTSTRAP=1
-        export RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$1/lib/rustlib/src/rust=/rustc/$2 --remap-path-prefix=$source=/rustc/$2"
-        "$cargo" build --quiet --offline --release --target "$target" -Zbuild-std=std,panic_abort,panic_unwind,test,proc_macro >&2
+        export CARGO_HOME=$scratch/home RUSTC=$tree/bin/rustc-wasm RUSTC_BOOTSTRAP=1
+        export RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$tree/lib/rustlib/src/rust=/rustc/$upstream --remap-path-prefix=$source=/rustc/$upstream $flags"
+        "$cargo" build --quiet --offline --release --target "$target" "$@" >&2
     )
-    mkdir -p "$1/lib/rustlib/$target/lib"
-    cp "$3/target/$target/release/deps/"lib*.rlib "$1/lib/rustlib/$target/lib/"
-    rm -r "$1/lib/rustlib/$target/lib/"libseed-* "$1/src" "$1/lib/rustlib/src"
+    mkdir -p "$to"
+    cp "$scratch/target/$target/release/deps/"lib*.rlib "$to/"
+    rm -r "$to/"libseed-* "$scratch"
 }
 
 unpack_and_build() {
@@ -104,7 +107,7 @@ unpack_and_build() {
 
     scratch=$(mktemp -d "$cache/.new.XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
-    mkdir "$scratch/packages" "$scratch/root" "$scratch/std"
+    mkdir "$scratch/packages" "$scratch/root"
     (cd "$scratch/packages" && apt-get -o APT::Sandbox::User=root download -qq rustc-web "$std" libstd-rust-web-dev rust-web-src >&2)
     for name in rustc-web "$std" libstd-rust-web-dev; do
         dpkg-deb -x "$scratch/packages/${name}_"*.deb "$scratch/root"
@@ -118,8 +121,15 @@ unpack_and_build() {
     write_wrapper "$tree" rustdoc
     link_linker "$tree"
     say "compiling its standard library for $target"
-    build_std "$tree" "$upstream" "$scratch/std"
+    build_std "$tree" "$upstream" "$scratch/std" "$tree" '' -Zbuild-std=std,panic_abort,panic_unwind,test,proc_macro
+    build_std "$tree" "$upstream" "$scratch/std" "$tree/small" \
+        '-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none' \
+        -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
+        --config 'profile.release.opt-level="z"' --config profile.release.codegen-units=1
+    rm -r "$tree/src" "$tree/lib/rustlib/src"
     compiles "$tree/bin/rustc-wasm" || die "the new toolchain does not compile (SLUICEGATE_WASM_DEBUG=1 shows why)"
+    # One that was made before there was a small library may be in use.
+    version=$version+small
     rm -rf "$tree/share" "${cache:?}/$version"
     mv "$tree" "$cache/$version"
     ln -sfn "$version" "$cache/current"
@@ -140,8 +150,8 @@ flock 9
 if [ -e "$cache/current/bin/rustc-wasm" ]; then
     current=$(readlink -f "$cache/current")
     link_linker "$current"
-    if compiles "$current/bin/rustc-wasm"; then found "$current/bin/rustc-wasm"; fi
-    say "the cached toolchain no longer compiles; making a new one"
+    if [ -d "$current/small" ] && compiles "$current/bin/rustc-wasm"; then found "$current/bin/rustc-wasm"; fi
+    say "the cached toolchain no longer compiles, or has no small library; making a new one"
 fi
 unpack_and_build
 found "$(readlink -f "$cache/current")/bin/rustc-wasm"
