@@ -49,9 +49,10 @@ const wanted = new WeakMap<object, CallOptions>();
 
 /**
  * Says more of one command than the SDK lets its input say: `client.send(withOptions(command, { deadline: 20_000 }))`.
+ * A `signal` gives the call up, whether it waits or is out, with any version of the SDK.
  * @returns the same command.
  */
-export function withOptions<C extends { input: object }>(command: C, options: Omit<CallOptions, "signal">): C {
+export function withOptions<C extends { input: object }>(command: C, options: CallOptions): C {
   wanted.set(command.input, options);
   return command;
 }
@@ -61,7 +62,7 @@ export function withOptions<C extends { input: object }>(command: C, options: Om
  *
  * The Region, the model id or inference profile and, where the policy wants it, a lower cap of each attempt are the
  * engine's; one client serves all Regions of the policy. The SDK's own retries are off for these calls; errors are the
- * SDK's. The `abortSignal` of `client.send` gives a waiting call up. Where the client has an `endpoint` of its own, all
+ * SDK's. The `abortSignal` of `client.send` gives a waiting call up where the SDK tells middlewares of it. Where the client has an `endpoint` of its own, all
  * attempts go there, signed for their Region.
  *
  * @param options what holds for every call of this client; see {@link withOptions}.
@@ -99,13 +100,14 @@ async function gated(gate: Gate, common: CallOptions, next: Handler, context: Co
   const { operation, stream } = command;
   const { input } = args;
   const model = input["modelId"] as string;
-  const asking = gate.asking({ ...common, ...wanted.get(input) }, "/options");
+  const asked = { ...common, ...wanted.get(input) };
+  const asking = gate.asking(asked, "/options");
   const body = bytesOf(operation === "converse" ? input : (input["body"] ?? ""));
   const plan = gate.appraiser.planFor(model, body, operation, stream !== undefined, asking);
   if (plan === undefined) {
     throw new ArgumentError("unknown_model", "/modelId", `the policy has no endpoint for model "${model}"`);
   }
-  return gate.runPlan(plan.raw, context[SMITHY]?.abortSignal, async (attempt) => {
+  return gate.runPlan(plan.raw, asked.signal ?? context[SMITHY]?.abortSignal, async (attempt) => {
     const result = await next({ ...args, input: lowered(input, operation, attempt), [ATTEMPT]: attempt });
     const failure = result.output as unknown as { [FAILED]?: { error: unknown } };
     if (failure[FAILED] !== undefined) throw failure[FAILED].error;

@@ -194,13 +194,17 @@ test("the last error is the SDK's own, and the SDK does not retry beside the gat
   assert.equal(gate.inFlight + other.gate.inFlight, 0);
 });
 
-test("a signal gives up a call that waits, and one that is out", async (t) => {
+for (const [how, told] of [
+  ["of the SDK's", ({ signal }) => [{}, { abortSignal: signal }]],
+  ["of the command's options", ({ signal }) => [{ signal }, {}]],
+]) test(`a signal ${how} gives up a call that waits, and one that is out`, async (t) => {
   const slow = lane("us-east-1", { first_token_us: 60_000_000 });
   const pools = { "us-east-1": { requests_per_minute: 6000, concurrency: 1 } };
   const { client, gate } = await gated(t, [slow], { pools });
   const [first, second] = [new AbortController(), new AbortController()];
-  const out = client.send(new ConverseCommand(converse("one")), { abortSignal: first.signal });
-  const waits = client.send(new ConverseCommand(converse("two")), { abortSignal: second.signal });
+  const command = (text, options = {}) => withOptions(new ConverseCommand(converse(text)), options);
+  const out = client.send(command("one", told(first)[0]), told(first)[1]);
+  const waits = client.send(command("two", told(second)[0]), told(second)[1]);
   const ended = [assert.rejects(waits, { name: "AbortError" }), assert.rejects(out, { name: "AbortError" })];
   while (gate.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
   second.abort();
@@ -224,6 +228,24 @@ test("what a call needs besides its input is said of the command", async (t) => 
     code: "unknown_model",
     pointer: "/modelId",
   });
+});
+
+test("an answer that takes long is asked for a second time, a stream is not", async (t) => {
+  const hedge = { after_permille: 500, share_permille: 1000, pool_use_at_most_permille: 1000 };
+  const { client, gate, events } = await gated(t, [lane("us-east-1"), lane("eu-west-1")], { hedge });
+  const hedged = () => events.filter(({ type }) => type === "hedged").length;
+  for (let count = 0; count < 100; count += 1) {
+    const { stream } = await client.send(new ConverseStreamCommand(converse(`stream ${count}`)));
+    for await (const event of stream) assert.ok(event);
+  }
+  assert.equal(hedged(), 0);
+  // Every other answer takes longer than the middle one.
+  for (let count = 0; hedged() < 5 && count < 500; count += 1) {
+    const answer = await client.send(new ConverseCommand(converse(`answer ${count}`)));
+    assert.equal(answer.output.message.role, "assistant");
+  }
+  assert.equal(hedged(), 5);
+  assert.equal(gate.inFlight, 0);
 });
 
 test("other commands go past the gate", async (t) => {

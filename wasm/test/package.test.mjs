@@ -4,9 +4,11 @@ import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { build as esbuild } from "esbuild";
 import { Miniflare } from "miniflare";
 import { build as vite } from "vite";
+import webpack from "webpack";
 import { page, said, served } from "./support/browser.mjs";
 import { packageFolder, program, project, tarball } from "./support/project.mjs";
 
@@ -65,6 +67,18 @@ test("a bundle of Vite's in Chromium, and a Worker in it", async (t) => {
   await vite({ root, logLevel: "error", worker: { format: "es" } });
   const opened = await page(t);
   assert.equal(await said(opened, await served(t, join(root, "dist"))), "ok ok");
+});
+
+test("a bundle of webpack's in Chromium", async (t) => {
+  const root = project("webpack", {
+    "index.html": `<script src="/out/main.js"></script>`,
+    "main.js": `import { Gate } from "sluicegate";${program}${title}`,
+  });
+  const output = { path: join(root, "out"), filename: "main.js" };
+  const bundler = webpack({ mode: "production", context: root, entry: "./main.js", output, performance: { hints: false } });
+  const stats = await promisify(bundler.run.bind(bundler))();
+  assert.equal(stats.toString({ all: false, errors: true, warnings: true }), "");
+  assert.equal(await said(await page(t), await served(t, root)), "ok");
 });
 
 test("the module inside, by a script tag", async (t) => {

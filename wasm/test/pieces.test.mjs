@@ -23,12 +23,12 @@ test("the package's lists of names are the module's", async () => {
   const codes = await bundle("codes.ts");
   const glue = await bundle("glue/core.js");
   glue.initSync({ module: readFileSync(new URL("../dist/core.wasm", import.meta.url)) });
-  const names = JSON.parse(glue.names());
-  assert.deepEqual(codes.CLASSES, names.classes);
-  assert.deepEqual(codes.QUOTAS, names.quotas);
-  assert.deepEqual(codes.REFUSALS, names.refusals);
-  assert.deepEqual(codes.WAKE_REASONS, names.wakeReasons);
-  assert.deepEqual(codes.INPUT_ERRORS, names.inputErrors);
+  const [classes, quotas, refusals, wakeReasons, inputErrors] = glue.names().split("\n").map((line) => line.split(" "));
+  assert.deepEqual(codes.CLASSES, classes);
+  assert.deepEqual(codes.QUOTAS, quotas);
+  assert.deepEqual(codes.REFUSALS, refusals);
+  assert.deepEqual(codes.WAKE_REASONS, wakeReasons);
+  assert.deepEqual(codes.INPUT_ERRORS, inputErrors);
 });
 
 test("backoff", () => {
