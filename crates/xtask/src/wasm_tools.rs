@@ -56,15 +56,7 @@ pub(crate) fn compile(package: &str) -> Outcome<PathBuf> {
 pub(crate) fn bind(module: &Path, folder: &Path, name: &str) -> Outcome {
     run(Command::new(bindgen()?)
         .arg(module)
-        .args([
-            "--target",
-            "web",
-            "--out-name",
-            name,
-            "--remove-name-section",
-            "--remove-producers-section",
-            "--out-dir",
-        ])
+        .args(["--target", "web", "--out-name", name, "--remove-producers-section", "--out-dir"])
         .arg(folder))?;
     let bound = folder.join(format!("{name}_bg.wasm"));
     npm(PACKAGE)?;
