@@ -4,7 +4,8 @@ import logging
 
 import pytest
 from conftest import one_slot
-from sluicegate import Gate, Outcome, telemetry
+from sluicegate import Event, Gate, Outcome, telemetry
+from sluicegate._sluicegate import event_kinds
 
 
 def a_call_that_fails_once(gate):
@@ -39,7 +40,16 @@ def test_events_are_counted_and_measured(monkeypatch):
     a_call_that_fails_once(gate)
     [resource] = reader.get_metrics_data().resource_metrics
     metrics = {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
-    sent = [point for point in metrics["sluicegate.events"].data.data_points if point.attributes["event"] == "Sent"]
+    sent = [point for point in metrics["sluicegate.events"].data.data_points if point.attributes["event"] == "sent"]
     assert sum(point.value for point in sent) == 2
     assert sum(point.value for point in metrics["sluicegate.settled.spent_tokens"].data.data_points) == 6
     assert sum(point.count for point in metrics["sluicegate.settled.took_us"].data.data_points) == 2
+
+
+def test_the_engine_says_what_every_field_of_every_event_is():
+    kinds = event_kinds()
+    classes = {name: kind for name, kind in vars(Event).items() if isinstance(kind, type)}
+    assert kinds.keys() == classes.keys()
+    for name, (_, fields) in kinds.items():
+        assert tuple(field for field, _, _ in fields) == classes[name].__match_args__
+    assert kinds["Settled"][0] == "settled" and ("took_us", "measure", "microseconds") in kinds["Settled"][1]

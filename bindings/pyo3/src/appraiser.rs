@@ -121,6 +121,7 @@ impl PyPlan {
 pub(crate) struct PyAppraiser(Mutex<(Policy, Appraiser)>);
 
 impl PyAppraiser {
+    /// Nothing of Python's runs while this is held: it might let another thread run, which would wait for the lock for ever.
     fn lock(&self) -> MutexGuard<'_, (Policy, Appraiser)> {
         // Estimates stay usable whatever happened to whoever held them.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,9 +138,12 @@ impl PyAppraiser {
         // What a lowered cap cut short could not be asked for again once it is handed out, nor is there a choosing between
         // two streams.
         asked.can_lower &= !stream;
-        let inner = self.lock();
-        let options = options.of_bedrock(&inner.0, stream);
-        inner.1.plan(model, &asked, &options).map(PyPlan).map_err(|_| errors::unknown_model(py, model))
+        let plan = {
+            let inner = self.lock();
+            let options = options.of_bedrock(&inner.0, stream);
+            inner.1.plan(model, &asked, &options)
+        };
+        plan.map(PyPlan).map_err(|_| errors::unknown_model(py, model))
     }
 }
 
@@ -153,10 +157,11 @@ impl PyAppraiser {
 
     /// The same with what it has learned, for another policy.
     fn reconfigure(&self, py: Python<'_>, policy: &PyPolicy) -> PyResult<()> {
-        let mut inner = self.lock();
-        inner.1.reconfigure(&policy.0).map_err(|faults| errors::policy(py, &faults))?;
-        inner.0 = policy.0.clone();
-        Ok(())
+        let done = {
+            let mut inner = self.lock();
+            inner.1.reconfigure(&policy.0).map(|()| inner.0 = policy.0.clone())
+        };
+        done.map_err(|faults| errors::policy(py, &faults))
     }
 
     /// Plans a Converse or ConverseStream request, given as boto3's arguments.
@@ -169,7 +174,8 @@ impl PyAppraiser {
         stream: bool,
     ) -> PyResult<PyPlan> {
         let mut body = Map::new();
-        for (name, value) in request.iter() {
+        // A copy: what is read below may run code of the caller's, and nobody else can change this one.
+        for (name, value) in request.copy()?.iter() {
             let name: String = name.extract()?;
             if name != "modelId" {
                 body.insert(name, values::from_py(&value, blob)?);
@@ -315,11 +321,12 @@ impl PyStreamWatch {
 
     /// Takes in an event as boto3 hands it out.
     fn take_event(&self, event: &Bound<'_, PyDict>) -> PyResult<()> {
-        let mut watch = self.lock();
-        let note = match watch.operation {
+        // What reads the event may run code of the caller's, so the lock is not held meanwhile.
+        let operation = self.lock().operation;
+        let note = match operation {
             Operation::Converse => {
                 let mut light = Map::new();
-                for (name, value) in event.iter() {
+                for (name, value) in event.copy()?.iter() {
                     let name: String = name.extract()?;
                     // The answer's own words do not matter.
                     let value = if name == "metadata" { values::from_py(&value, blob)? } else { Value::Null };
@@ -336,7 +343,7 @@ impl PyStreamWatch {
                 None => StreamNote::default(),
             },
         };
-        watch.so_far.take_in(&note);
+        self.lock().so_far.take_in(&note);
         Ok(())
     }
 

@@ -59,8 +59,8 @@ impl PyEngine {
         rng: &Bound<'_, PyRng>,
     ) -> PyResult<()> {
         let input = Input::from(input.get());
-        let result = self.lock().handle(moment(now), input, &mut *rng.get().lock());
-        result.map_err(|error| errors::input(py, error))
+        let result = errors::caught(py, || self.lock().handle(moment(now), input, &mut *rng.get().lock()));
+        result?.map_err(|error| errors::input(py, error))
     }
 
     /// The next thing to do; poll until None after every input.

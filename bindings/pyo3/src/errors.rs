@@ -1,5 +1,7 @@
 //! Errors of Rust as the exceptions of `sluicegate._errors`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -62,6 +64,18 @@ pub(crate) fn unknown_model(py: Python<'_>, name: &str) -> PyErr {
 pub(crate) fn forked(py: Python<'_>) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raise(py, &CLASS, "Forked", ())
+}
+
+/// What `work` gives. A panic in it is a fault of ours, raised as `SluicegateError` of code `internal`: PyO3's own exception
+/// for it would pass by all who catch `Exception`.
+pub(crate) fn caught<T>(py: Python<'_>, work: impl FnOnce() -> T) -> PyResult<T> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    // Whatever it left half done is behind a lock that is taken over as it stands.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let message = format!("a fault of sluicegate's own, please report it: {}", text.unwrap_or("without a word"));
+        raise(py, &CLASS, "SluicegateError", (message, "internal"))
+    })
 }
 
 /// `PlanError` with every fault.

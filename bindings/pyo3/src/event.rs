@@ -2,9 +2,10 @@
 
 use pyo3::prelude::*;
 use sluicegate::{
-    AttemptId, BreakerState, CallId, EndReason, EndpointId, Event, LabelId, ModelId, OutcomeClass, PoolId, Quota,
-    Timestamp,
+    AttemptId, BreakerState, CallId, EndReason, EndpointId, Event, EventKind, FieldKind, LabelId, ModelId,
+    OutcomeClass, PoolId, Quota, Timestamp,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::numbers::micros;
@@ -77,6 +78,9 @@ macro_rules! events {
                 }
             }
         }
+
+        /// The classes of events, with their fields.
+        const CLASSES: &[(&str, &[&str])] = &[$((stringify!($variant), &[$(stringify!($field)),+])),+];
     };
 }
 
@@ -191,6 +195,39 @@ events! {
     /// Nobody took the events out; the oldest were dropped.
     EventsDropped {
         [count count u64]
+    }
+}
+
+/// A field of an event: its name in Python, what it is to whoever makes metrics of it, and the unit.
+type Field = (&'static str, &'static str, Option<&'static str>);
+
+/// What the fields of each class of events are, by the class's name: the event's name in the serialized form, and for each
+/// field its name, "identity", "counter" or "measure", and the unit, which an identity has none of.
+#[pyfunction]
+pub(crate) fn event_kinds() -> BTreeMap<&'static str, (&'static str, Vec<Field>)> {
+    let named = |class: &str| {
+        let same = |name: &str| name.split('_').collect::<String>().eq_ignore_ascii_case(class);
+        Event::KINDS.iter().find(|kind| same(kind.name))
+    };
+    let fields = |kind: &EventKind, names: &[&'static str]| {
+        let field = |name: &&'static str| {
+            // Python's own words have an underscore behind them.
+            let field = kind.fields.iter().find(|field| field.name == name.trim_end_matches('_'))?;
+            Some((*name, kind_name(field.kind), field.unit))
+        };
+        names.iter().filter_map(field).collect()
+    };
+    CLASSES
+        .iter()
+        .filter_map(|(class, names)| named(class).map(|kind| (*class, (kind.name, fields(kind, names)))))
+        .collect()
+}
+
+const fn kind_name(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Identity => "identity",
+        FieldKind::Counter => "counter",
+        FieldKind::Measure => "measure",
     }
 }
 

@@ -37,7 +37,7 @@ mod _sluicegate {
     #[pymodule_export]
     use crate::estimate::{PyEstimate, estimate};
     #[pymodule_export]
-    use crate::event::PyEvent;
+    use crate::event::{PyEvent, event_kinds};
     #[pymodule_export]
     use crate::explain::{PyEndpointView, PyExplanation, PyPhase, PyStanding, PyTrial};
     #[pymodule_export]

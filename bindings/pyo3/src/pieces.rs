@@ -114,7 +114,8 @@ impl PyLimiter {
 
     /// Asks for one request of `tokens` tokens and reserves it if it is granted.
     fn acquire(&self, py: Python<'_>, now: Whole<u64>, tokens: Whole<u64>) -> PyResult<PyAdmission> {
-        Ok(match lock(&self.0).acquire(moment(now), tokens.0) {
+        let admission = lock(&self.0).acquire(moment(now), tokens.0);
+        Ok(match admission {
             Admission::Granted(permit) => {
                 let (granted_at, tokens) = (permit.granted_at().as_micros(), permit.tokens());
                 let permit = PyPermit { permit: Mutex::new(Some(permit)), granted_at, tokens };
@@ -174,12 +175,14 @@ impl PyLimiter {
 
     /// How much of a limit in force is used at `now`, in thousandths; 0 where there is none.
     fn use_permille(&self, py: Python<'_>, now: Whole<u64>, quota: &str) -> PyResult<u64> {
-        Ok(lock(&self.0).use_permille(moment(now), self::quota(py, quota)?))
+        let quota = self::quota(py, quota)?;
+        Ok(lock(&self.0).use_permille(moment(now), quota))
     }
 
     /// The limit in force: declared, or lowered or learned after refusals.
     fn limit(&self, py: Python<'_>, quota: &str) -> PyResult<Option<u64>> {
-        Ok(lock(&self.0).limit(self::quota(py, quota)?))
+        let quota = self::quota(py, quota)?;
+        Ok(lock(&self.0).limit(quota))
     }
 
     /// Attempts under way.

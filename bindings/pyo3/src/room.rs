@@ -122,8 +122,7 @@ impl Room {
     /// Looks at the desk, or asks it something that wakes nobody.
     pub(crate) fn look<T>(&self, py: Python<'_>, look: impl FnOnce(&mut Desk, Timestamp) -> T) -> PyResult<T> {
         self.at_home(py)?;
-        let mut state = self.lock();
-        Ok(look(&mut state.desk, self.clock.now()))
+        errors::caught(py, || look(&mut self.lock().desk, self.clock.now()))
     }
 
     /// Does one thing at the desk and passes on what comes of it.

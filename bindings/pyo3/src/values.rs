@@ -24,7 +24,8 @@ fn read(object: &Bound<'_, PyAny>, other: fn(&Bound<'_, PyAny>) -> PyResult<Valu
     }
     if let Ok(entries) = object.cast::<PyDict>() {
         let mut map = Map::new();
-        for (key, value) in entries.iter() {
+        // A copy, which nobody else can change while it is read.
+        for (key, value) in entries.copy()?.iter() {
             map.insert(self::key(&key)?, read(&value, other, depth + 1)?);
         }
         return Ok(Value::Object(map));

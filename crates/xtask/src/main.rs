@@ -10,6 +10,7 @@ mod peers;
 mod playground;
 mod process;
 mod python;
+mod python_bench;
 mod swift;
 mod tidy;
 mod venv;
@@ -56,11 +57,18 @@ const STEPS: &[Step] = &[
 ];
 
 /// In no way part of `ci`: they need what not every machine has.
-const OTHERS: &[Step] = &[Step {
-    name: "peers",
-    about: "compare with the real boto3 and LiteLLM: Python, minutes; what follows goes to compare",
-    run: peers::step,
-}];
+const OTHERS: &[Step] = &[
+    Step {
+        name: "peers",
+        about: "compare with the real boto3 and LiteLLM: Python, minutes; what follows goes to compare",
+        run: peers::step,
+    },
+    Step {
+        name: "python-bench",
+        about: "what a call costs in Python and what gets through, beside the Rust client: a release build, minutes",
+        run: python_bench::step,
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

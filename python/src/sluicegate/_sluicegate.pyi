@@ -4,7 +4,7 @@ from typing import Any, Optional, Union, final
 
 from typing_extensions import disjoint_base
 
-from ._words import BreakerState, OutcomeClass, Quota, RetryKind, SpentWord, WakeReason, Why
+from ._words import BreakerState, FieldKind, OutcomeClass, Quota, RetryKind, SpentWord, WakeReason, Why
 
 __all__ = [
     "Abort",
@@ -42,6 +42,7 @@ __all__ = [
     "Withdrawal",
     "command",
     "estimate",
+    "event_kinds",
     "failed",
     "failed_http",
     "forked",
@@ -866,6 +867,7 @@ class Estimate:
     def __ne__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+def event_kinds() -> dict[str, tuple[str, list[tuple[str, FieldKind, Optional[str]]]]]: ...
 def estimate(request: Union[Mapping[str, Any], bytes, bytearray, str], *, model: Optional[str] = None) -> Estimate: ...
 def policy_schema() -> dict[str, Any]: ...
 def simulate(plan: Union[Mapping[str, Any], str, PathLike[str]]) -> dict[str, Any]: ...

@@ -34,3 +34,5 @@ BreakerState = Literal["closed", "open", "half_open"]
 SpentWord = Literal["unknown", "nothing", "never_sent"]
 #: What an attempt beyond a call's first is made for.
 RetryKind = Literal["throttled", "other", "hedge"]
+#: What a field of an event is: it says which; it adds up; it has a distribution.
+FieldKind = Literal["identity", "counter", "measure"]

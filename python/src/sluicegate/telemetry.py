@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
-from ._sluicegate import Event
+from ._sluicegate import Event, event_kinds
+from ._words import FieldKind
 
 #: What happens to every call, against what is worth a look.
 _USUAL = (Event.Sent, Event.Settled, Event.Ended)
+#: What events are counted by. Other identities are as many as there are calls.
+_ABOUT = ("class_", "endpoint", "pool", "quota", "state")
+#: OpenTelemetry's way to write units; others are words in braces.
+_UNITS = {"microseconds": "us", "tokens": "{token}", "attempts": "{attempt}", "events": "{event}"}
+#: The unit of what has no distribution worth a look.
+_A_MOMENT = "microseconds since the origin"
 
 
 def to_logging(logger: Optional[logging.Logger] = None) -> Callable[[float, Event], None]:
@@ -29,42 +35,37 @@ def to_logging(logger: Optional[logging.Logger] = None) -> Callable[[float, Even
 def to_opentelemetry(meter: Any) -> Callable[[float, Event], None]:
     """Counts and measures with an OpenTelemetry meter.
 
-    ``sluicegate.events`` counts events by their name and, where they have one, their class, endpoint or pool (as numbers of the
-    policy). Fields in microseconds become histograms, tokens that were reserved or spent become counters, each called
-    ``sluicegate.<event>.<field>``.
+    ``sluicegate.events`` counts events by their name and, where they have one, their class, endpoint, pool, quota or state
+    (endpoints and pools as numbers of the policy). What the engine calls a counter becomes one, what it calls a measure a
+    histogram, each in its unit and called ``sluicegate.<event>.<field>``.
     """
     events = meter.create_counter("sluicegate.events", unit="{event}", description="What happened at the gate.")
-    made: dict[str, Any] = {}
-
-    def instrument(name: str, field: str) -> Any:
-        found = made.get(name)
-        if found is None:
-            if field.endswith("_us"):
-                found = meter.create_histogram(name, unit="us")
-            else:
-                found = meter.create_counter(name, unit="{token}")
-            made[name] = found
-        return found
+    kinds = {getattr(Event, name): _Kind(meter, *kind) for name, kind in event_kinds().items()}
 
     def observe(at: float, event: Event) -> None:
-        kind = type(event).__name__.split("_")[-1]
-        about: dict[str, Any] = {"event": kind}
-        measured = []
-        for field, value in _fields(event):
-            if value is None:
-                continue
-            if field in ("class_", "endpoint", "pool", "quota", "state"):
+        kind = kinds[type(event)]
+        about = {"event": kind.name}
+        for field in kind.about:
+            value = getattr(event, field)
+            if value is not None:
                 about[field.rstrip("_")] = value
-            elif field.endswith(("_us", "_tokens")) and field != "begins_us":
-                measured.append((field, value))
         events.add(1, about)
-        for field, value in measured:
-            found = instrument(f"sluicegate.{kind.lower()}.{field}", field)
-            (found.record if field.endswith("_us") else found.add)(value, about)
+        for field, take in kind.taken.items():
+            take(getattr(event, field), about)
 
     return observe
 
 
-def _fields(event: Event) -> Iterator[tuple[str, Any]]:
-    for name in getattr(type(event), "__match_args__", ()):
-        yield name, getattr(event, name)
+class _Kind:
+    """What is made of one class of events."""
+
+    def __init__(self, meter: Any, name: str, fields: list[tuple[str, FieldKind, Optional[str]]]) -> None:
+        self.name = name
+        self.about = [field for field, _, _ in fields if field in _ABOUT]
+        self.taken: dict[str, Callable[[int, dict[str, Any]], None]] = {}
+        for field, kind, unit in fields:
+            called, of = f"sluicegate.{name}.{field}", _UNITS.get(unit or "", f"{{{unit}}}")
+            if kind == "counter":
+                self.taken[field] = meter.create_counter(called, unit=of).add
+            elif kind == "measure" and unit != _A_MOMENT:
+                self.taken[field] = meter.create_histogram(called, unit=of).record
