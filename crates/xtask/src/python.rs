@@ -35,7 +35,6 @@ const ABOVE_AIOBOTO3: &[&str] = &[
     "tests/test_boto3.py",
     "tests/test_streams.py",
     "tests/test_examples.py",
-    "tests/test_hostile.py",
 ];
 /// The profile of the wheels that are published, which are stripped. Thin LTO takes twice the time for 2 % of their size.
 pub(crate) const PUBLISHED: &str = "release";
