@@ -17,8 +17,8 @@
 //! | which tenant or label is meant by a name? | [`tenant_named`], [`label_named`] |
 //!
 //! Nothing here reads a clock, draws a random number or does I/O, and all arithmetic is on integers. Everything that
-//! AWS changes from time to time is in one versioned data file, `data/bedrock.json`, with its sources, and a policy can
-//! override each figure in its section `data.bedrock`.
+//! AWS changes from time to time is in one versioned data file, `data/bedrock.json`, with its sources beside it, and a
+//! policy can override each figure in its section `data.bedrock`.
 //!
 //! ```
 //! use sluicegate::{OutcomeClass, Quota};
