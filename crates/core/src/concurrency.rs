@@ -18,7 +18,7 @@ use crate::time::{Timestamp, micros};
 /// carried either, and is taken off.
 ///
 /// Such errors come back at once, so growth need not wait for answers: after [`CAPACITY_PLATEAU`] without one the limit
-/// grows every [`CAPACITY_STEP`], first by one, then by a quarter, up to twice what was under way when an attempt was answered.
+/// grows every [`CAPACITY_STEP`], first by one, then by half, up to twice what was under way when an attempt was answered.
 ///
 /// Rising time per output token announces such an error. While answers come well below the usual speed, growth stands
 /// still at what is carried, and an error then leads back to what was carried at the usual speed. Slowness alone sets no
@@ -156,7 +156,7 @@ impl AdaptiveConcurrency {
             if limit >= most {
                 return Some(most);
             }
-            limit = limit.saturating_add(if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 4).max(1) });
+            limit = limit.saturating_add(if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 2).max(1) });
         }
         Some(limit.min(most))
     }

@@ -55,8 +55,9 @@ pub const CAPACITY_HOLD: Duration = Duration::from_secs(1);
 /// How long the limit stays at what was carried before it is tried upwards again: at first, and where that was refused
 /// at about the same level.
 pub const CAPACITY_PLATEAU: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
-/// How often it then grows by one attempt, so often; after that by a quarter.
-pub const CAPACITY_CAREFUL_STEPS: u64 = 4;
+/// How often it then grows by one attempt; after that by half. An attempt that is one too many is refused at once, so two
+/// steps without a refusal show that there is room again.
+pub const CAPACITY_CAREFUL_STEPS: u64 = 2;
 /// The time between two steps of growth.
 pub const CAPACITY_STEP: Duration = Duration::from_millis(250);
 /// How long an endpoint that cannot serve its model is left out.

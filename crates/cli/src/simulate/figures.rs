@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) refusals: (u64, u64),
     /// By tenant, in the plan's order: calls, and those answered in time.
     pub(crate) tenants: Vec<(u64, u64)>,
+    /// From the end of a shortage of capacity until the service was used in full again, in microseconds.
+    pub(crate) full_after: Option<u64>,
     /// Hash of all decisions.
     pub(crate) digest: u64,
     /// Attempts of the whole run, measured or not.
@@ -27,7 +29,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(seed: u64, report: &Report, fair: u64) -> Self {
+    pub(crate) fn new(seed: u64, report: &Report, fair: u64, full_after: Option<u64>) -> Self {
         Self {
             seed,
             all: report.all,
@@ -36,6 +38,7 @@ impl Row {
             refusal_p50: report.refusals.p50,
             refusals: (report.refusals.count, report.refusals_with_time),
             tenants: report.tenants.iter().map(|(_, figures)| (figures.calls, figures.in_time)).collect(),
+            full_after,
             digest: report.digest,
             simulated: report.lanes.iter().map(|lane| lane.attempts).sum(),
         }
@@ -77,6 +80,7 @@ impl Row {
             "refusals": self.refusals.0,
             "wait_p50_us": self.all.waits.p50,
             "wait_p99_us": self.all.waits.p99,
+            "full_after_us": self.full_after,
             "digest": format!("{:016x}", self.digest),
         })
     }
@@ -129,6 +133,8 @@ pub(crate) struct Median {
     pub(crate) refusal_p50: Middle,
     pub(crate) refusals: Middle,
     pub(crate) with_time: Middle,
+    /// Where there is a shortage of capacity that ends.
+    pub(crate) full_after: Option<Middle>,
     pub(crate) calls: Middle,
     pub(crate) in_time: Middle,
     /// The share of each tenant's calls that was answered in time.
@@ -141,6 +147,7 @@ impl Median {
         let share = |place: usize| {
             move |row: &Row| row.tenants.get(place).map_or(0, |(calls, in_time)| in_time * 1_000 / (*calls).max(1))
         };
+        let full_after: Option<Vec<u64>> = rows.iter().map(|row| row.full_after).collect();
         let tenants = rows.first().map_or(0, |row| row.tenants.len());
         Self {
             goodput: over(&Row::goodput, Worse::Low),
@@ -152,6 +159,7 @@ impl Median {
             refusal_p50: over(&|row| row.refusal_p50, Worse::High),
             refusals: over(&|row| row.refusals.0, Worse::High),
             with_time: over(&Row::with_time, Worse::Low),
+            full_after: full_after.map(|times| Middle::of(times.into_iter(), Worse::High)),
             calls: over(&|row| row.all.calls, Worse::Low),
             in_time: over(&|row| row.all.in_time, Worse::Low),
             tenants: (0..tenants).map(|place| over(&share(place), Worse::Low)).collect(),
@@ -170,6 +178,7 @@ impl Median {
             "wait_p99_us": self.wait_p99.json(),
             "refusal_p50_us": self.refusal_p50.json(),
             "refusals_with_time_permille": self.with_time.json(),
+            "full_after_us": self.full_after.map(Middle::json),
             "tenants_in_time_permille": self.tenants.iter().map(|tenant| tenant.json()).collect::<Vec<_>>(),
             "runs": rows.iter().map(Row::json).collect::<Vec<_>>(),
         })

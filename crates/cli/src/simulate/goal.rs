@@ -16,6 +16,7 @@ pub(crate) struct Goal {
     wait: Option<u64>,
     refusal: Option<u64>,
     with_time: Option<u64>,
+    full_after: Option<u64>,
     /// By the place of the tenant, with its name.
     tenants: Vec<(usize, String, u64)>,
     /// Why it is missed today.
@@ -41,6 +42,7 @@ pub(crate) fn goal(raw: &RawPlan, policies: &[String], faults: &mut Faults) -> O
     let wait = permille(goal.wait_p50_at_most_s, "wait_p50_at_most_s").map(|ms| ms * 1_000);
     let refusal = permille(goal.refusal_p50_at_most_s, "refusal_p50_at_most_s").map(|ms| ms * 1_000);
     let with_time = permille(goal.refusals_with_time_at_least, "refusals_with_time_at_least");
+    let full_after = permille(goal.full_after_at_most_s, "full_after_at_most_s").map(|ms| ms * 1_000);
     let mut tenants = Vec::new();
     for (name, share) in &goal.tenant_in_time_at_least {
         match raw.calls.tenants.iter().position(|tenant| tenant.name == *name) {
@@ -52,7 +54,19 @@ pub(crate) fn goal(raw: &RawPlan, policies: &[String], faults: &mut Faults) -> O
     }
     let throttled = goal.throttled_at_most;
     let known_miss = goal.known_miss.clone();
-    Some(Goal { policy, goodput, attempts, refused, throttled, wait, refusal, with_time, tenants, known_miss })
+    Some(Goal {
+        policy,
+        goodput,
+        attempts,
+        refused,
+        throttled,
+        wait,
+        refusal,
+        with_time,
+        full_after,
+        tenants,
+        known_miss,
+    })
 }
 
 /// One bound and what was found.
@@ -101,6 +115,15 @@ impl Goal {
         if let Some(least) = self.with_time {
             let found = median.with_time.middle;
             check(format!("refusals with a time at least {}", ratio(least)), ratio(found), found >= least);
+        }
+        if let Some(most) = self.full_after {
+            let found = median.full_after.map(|after| after.middle);
+            let claim = format!("in full use at most {} after the shortage", seconds(most));
+            check(
+                claim,
+                found.map_or_else(|| "no shortage".to_owned(), seconds),
+                found.is_some_and(|after| after <= most),
+            );
         }
         for (place, name, least) in &self.tenants {
             let found = median.tenants.get(*place).map_or(0, |tenant| tenant.middle);

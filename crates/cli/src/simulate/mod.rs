@@ -11,6 +11,7 @@ mod plan;
 mod play;
 mod plots;
 mod progress;
+mod recovery;
 mod service;
 mod sweep;
 mod table;

@@ -7,7 +7,7 @@ use sluicegate_sim::Oracle;
 use super::figures::Median;
 use super::play::{Outcome, Sample, Seconds};
 use super::plots::{self, PALETTE};
-use super::table::{self, HEADS, ratio};
+use super::table::{self, ratio};
 use crate::exit::Failure;
 use crate::page::{self, NARROW, WIDE, both, command, escape};
 use crate::policy_check::grouped;
@@ -219,7 +219,7 @@ fn figures(outcome: &Outcome) -> String {
         let _ = write!(text, "<th>{}</th>", escape(&axis.name));
     }
     text.push_str("<th style=\"text-align:left\">policy</th>");
-    for head in HEADS {
+    for head in table::heads(outcome) {
         let _ = write!(text, "<th>{head}</th>");
     }
     text.push_str("<th>goal</th></tr></thead>\n<tbody>\n");

@@ -220,6 +220,7 @@ pub(crate) struct RawGoal {
     pub(crate) wait_p50_at_most_s: Option<f64>,
     pub(crate) refusal_p50_at_most_s: Option<f64>,
     pub(crate) refusals_with_time_at_least: Option<f64>,
+    pub(crate) full_after_at_most_s: Option<f64>,
     /// The share of a tenant's calls that is answered in time.
     #[serde(default)]
     pub(crate) tenant_in_time_at_least: BTreeMap<String, f64>,

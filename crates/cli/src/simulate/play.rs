@@ -7,6 +7,7 @@ use sluicegate_sim::{Arrival, Oracle, Pattern, Played, RunError, Scenario, run_c
 
 use super::build::{Plan, Point};
 use super::figures::{Median, Row};
+use super::recovery::full_after;
 
 /// Calls for which the best that any schedule could do is worked out at most: its cost grows faster than their number.
 const MOST_BOUND_CALLS: usize = 20_000;
@@ -157,7 +158,7 @@ fn one(point: &Point, seed: u64, sampled: bool) -> Done {
             Some(fair) => fair,
             None => fair(&played.arrivals)?,
         };
-        rows.push(Row::new(seed, &played.report, fair));
+        rows.push(Row::new(seed, &played.report, fair, full_after(&scenario, &played.fates)));
         if sampled {
             if rows.len() == 1 {
                 sample.offered = offered(&played.arrivals);

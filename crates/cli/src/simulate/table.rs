@@ -20,8 +20,8 @@ pub(crate) struct Line {
     pub(crate) median: Median,
 }
 
-/// The heads of the figures.
-pub(crate) const HEADS: [&str; 8] = [
+/// The heads of the figures that every plan has.
+const HEADS: [&str; 8] = [
     "goodput",
     "lowest - highest",
     "attempts per success",
@@ -32,9 +32,22 @@ pub(crate) const HEADS: [&str; 8] = [
     "in time of calls",
 ];
 
+/// The heads of a plan's figures.
+pub(crate) fn heads(outcome: &Outcome) -> Vec<&'static str> {
+    let mut heads = HEADS.to_vec();
+    heads.extend(has_shortage(outcome).then_some("in full use after"));
+    heads
+}
+
+fn has_shortage(outcome: &Outcome) -> bool {
+    let mut medians = outcome.points.iter().flat_map(|point| &point.policies);
+    medians.any(|(median, _)| median.full_after.is_some())
+}
+
 /// Every point and policy of a plan.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
     let plan = &outcome.plan;
+    let shortage = has_shortage(outcome);
     let mut lines = Vec::new();
     for (point, figures) in plan.points.iter().zip(&outcome.points) {
         for (place, (policy, (median, _))) in plan.policies.iter().zip(&figures.policies).enumerate() {
@@ -42,7 +55,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
             lines.push(Line {
                 settings: point.settings.iter().map(super::sweep::Setting::text).collect(),
                 policy: policy.clone(),
-                cells: cells(median),
+                cells: cells(median, shortage),
                 verdict: goal.map(|goal| goal.check(median).iter().all(|check| check.holds)),
                 median: median.clone(),
             });
@@ -51,9 +64,9 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
     lines
 }
 
-fn cells(median: &Median) -> Vec<String> {
+fn cells(median: &Median, shortage: bool) -> Vec<String> {
     let Middle { low, middle, high } = median.goodput;
-    vec![
+    let mut cells = vec![
         ratio(middle),
         format!("{} - {}", ratio(low), ratio(high)),
         ratio(median.attempts.middle),
@@ -62,7 +75,11 @@ fn cells(median: &Median) -> Vec<String> {
         seconds(median.wait_p99.middle),
         if median.refusals.middle > 0 { seconds(median.refusal_p50.middle) } else { "-".to_owned() },
         format!("{} / {}", grouped(median.in_time.middle), grouped(median.calls.middle)),
-    ]
+    ];
+    if shortage {
+        cells.push(median.full_after.map_or_else(|| "-".to_owned(), |after| seconds(after.middle)));
+    }
+    cells
 }
 
 /// Thousandths as `0.981`.
@@ -113,7 +130,7 @@ fn points(number: usize) -> String {
 /// For a terminal.
 pub(crate) fn text(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
-    let narrow = [
+    let mut narrow = vec![
         "goodput",
         "lowest -\nhighest",
         "attempts\nper success",
@@ -123,9 +140,10 @@ pub(crate) fn text(outcome: &Outcome) -> String {
         "refused\nafter p50",
         "in time\nof calls",
     ];
+    narrow.extend(has_shortage(outcome).then_some("in full\nuse after"));
     let mut header: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
     header.push("policy");
-    header.extend(narrow);
+    header.extend(&narrow);
     header.push("goal");
     let mut table: Table = table(&header);
     for line in lines(outcome) {
@@ -161,7 +179,7 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
         let mut heads: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
         heads.push("policy");
         let left = heads.len();
-        heads.extend(HEADS);
+        heads.extend(self::heads(outcome));
         heads.push("goal");
         text.push_str(&format!("| {} |\n", heads.join(" | ")));
         let rules = (0..heads.len()).map(|place| if place < left || place + 1 == heads.len() { "---" } else { "---:" });
