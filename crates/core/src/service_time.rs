@@ -191,6 +191,16 @@ impl ServiceTime {
         self.least.bound
     }
 
+    /// The mean of the recent service times, at most a sixteenth off; zero before the first.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        let sum = self.counts.iter().enumerate().map(|(index, count)| {
+            let (bound, width) = (upper_bound(index), bucket_width(index));
+            u64::from(*count) * (bound - width / 2)
+        });
+        Duration::from_micros(sum.sum::<u64>() / u64::from(self.total.max(1)))
+    }
+
     /// A bound that at least `permille` thousandths of the recent service times do not exceed, at most an eighth above
     /// the least such bound; zero before the first.
     #[must_use]
@@ -218,9 +228,13 @@ fn bucket(micros: u64) -> usize {
 }
 
 fn upper_bound(index: usize) -> u64 {
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
-    let octave = FIRST_OCTAVE + index / STEPS;
-    (1 << octave) + u64::from(index % STEPS + 1) * (1 << (octave - 3))
+    let steps = u64::try_from(index).unwrap_or(u64::MAX) % u64::from(STEPS);
+    bucket_width(index) * (u64::from(STEPS) + steps + 1)
+}
+
+fn bucket_width(index: usize) -> u64 {
+    let octave = FIRST_OCTAVE + u32::try_from(index).unwrap_or(u32::MAX) / STEPS;
+    1 << (octave - 3)
 }
 
 #[cfg(test)]
@@ -235,6 +249,18 @@ mod tests {
                 assert!(micros < bound && bound - micros <= micros / 8 + 1, "{micros} below {bound}");
             }
         }
+    }
+
+    #[test]
+    fn the_mean_is_at_most_a_sixteenth_off() {
+        let mut time = ServiceTime::new();
+        assert_eq!(time.mean(), Duration::ZERO);
+        for micros in (1..1_000_u64).map(|step| 1_100 + step * 7_919_777 % 9_000_000) {
+            time.observe(Duration::from_micros(micros));
+        }
+        let exact = (1..1_000_u64).map(|step| 1_100 + step * 7_919_777 % 9_000_000).sum::<u64>() / 999;
+        let off = micros(time.mean()).abs_diff(exact);
+        assert!(off <= exact / 16, "{:?} for {exact}", time.mean());
     }
 
     #[test]

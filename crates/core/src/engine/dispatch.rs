@@ -72,7 +72,7 @@ impl Engine {
             return self.some_start(now, call).map(|()| None);
         }
         let earliest = self.earliest_start(now, call)?;
-        let drain = self.drain_time(call);
+        let drain = self.drain_time(call, now);
         let mut other = None;
         if full {
             let weight = self.policy.weight(call.tenant);
@@ -86,8 +86,13 @@ impl Engine {
         if target.is_some_and(|target| turn > now.saturating_add(target)) {
             return Err((Refusal::TargetWait, Some(turn)));
         }
-        // A deadline is given up only on what is certain: the first of those ahead may start now.
-        let start = earliest.max(now.saturating_add(drain));
+        // A deadline is given up only on what is certain: the first of those ahead may start now, and while the queue is
+        // young, for twice as long as the call has, there may be more slots again in time.
+        let young = call.deadline.is_none_or(|deadline| {
+            self.model(call.model).queue.was_empty(now, deadline.saturating_since(now).saturating_mul(2))
+        });
+        let certain = if young { self.drain_by_quotas(call) } else { drain };
+        let start = earliest.max(now.saturating_add(certain));
         if latest.is_some_and(|latest| start > latest) {
             return Err((Refusal::Deadline, self.retry_at(call, now, earliest)));
         }
@@ -98,7 +103,7 @@ impl Engine {
     fn give_way(&mut self, now: Timestamp, id: CallId) {
         let Some(call) = self.calls.get(&id).map(CallState::call) else { return };
         let retry_at = match self.earliest_start(now, &call) {
-            Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call))),
+            Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call, now))),
             Err((_, retry_at)) => retry_at,
         };
         self.end(now, id, EndReason::Refused { why: Refusal::QueueFull, retry_at });
@@ -137,12 +142,37 @@ impl Engine {
     /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
     pub(super) fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
         let latest = self.latest_start(call, submitted)?;
-        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call)))
+        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call, earliest)))
     }
 
-    /// How long those who wait before one more call like this keep its pools busy, by what they are expected to be
-    /// settled at.
-    fn drain_time(&self, call: &Call) -> Duration {
+    /// How long those who wait before one more call like this keep its pools and its endpoints busy, by the limits of `now`.
+    fn drain_time(&self, call: &Call, now: Timestamp) -> Duration {
+        self.drain_by_quotas(call).max(self.drain_by_slots(call, now))
+    }
+
+    /// The same by slots alone: zero where an endpoint is not known to lack them.
+    fn drain_by_slots(&self, call: &Call, now: Timestamp) -> Duration {
+        let state = self.model(call.model);
+        let (calls, _) = state.queue.ahead(call.tenant, self.policy.weight(call.tenant));
+        if calls == 0 {
+            return Duration::ZERO;
+        }
+        let per_minute = |id: &EndpointId| -> Option<u128> {
+            let endpoint = &self.endpoints[usize::from(id.0)];
+            let pools = &self.policy.endpoints()[usize::from(id.0)].pools;
+            let declared = pools.iter().filter_map(|pool| self.pools[usize::from(pool.0)].slots());
+            let slots = declared.chain(endpoint.concurrency.limit(now)).min()?;
+            let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
+            (mean > 0).then(|| u128::from(slots) * MINUTE_US / u128::from(mean))
+        };
+        let rate: Option<u128> = state.candidates.endpoints.iter().map(per_minute).sum();
+        rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_micros(u64::try_from(calls * MINUTE_US / rate.max(1)).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// The same by quotas alone, by what those who wait are expected to be settled at.
+    fn drain_by_quotas(&self, call: &Call) -> Duration {
         let state = self.model(call.model);
         let (calls, tokens) = state.queue.ahead(call.tenant, self.policy.weight(call.tenant));
         if calls == 0 {

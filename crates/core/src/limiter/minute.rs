@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::LimiterConfig;
+use super::left::Left;
 use super::phase::{MinutePhase, Phase};
 use super::saved::SavedMinute;
 use super::service_minute::ServiceMinute;
@@ -34,7 +35,8 @@ pub(super) struct MinuteQuota {
     pub(super) declared: Option<u64>,
     /// The limit in force: declared, lowered by refusals, or learned where nothing is declared.
     pub(super) limit: Option<u64>,
-    /// What a service that refills continuously has for us: the quota spread over the window, and the credit.
+    /// What a service that refills continuously has for us: the quota spread over the window, and the credit. It holds back
+    /// unless the limit is [shared](Self::is_shared).
     pace: Bucket,
     /// Spreads a burst: a multiple of the quota's rate, with next to no burst of its own.
     peak: Bucket,
@@ -45,6 +47,8 @@ pub(super) struct MinuteQuota {
     /// Grows with each refusal and shrinks with each answer: what tells a wrong limit from a stray refusal.
     strain: u32,
     refused_at: Timestamp,
+    /// What others leave of the quota.
+    left: Left,
     /// When a lowered limit is raised next.
     raise_at: Timestamp,
     /// How long a lowered limit is left as it is before it is tried upwards.
@@ -80,6 +84,7 @@ impl MinuteQuota {
             streak: 0,
             strain: 0,
             refused_at: Timestamp::ZERO,
+            left: Left::default(),
             raise_at: now.saturating_add(RAISE_STEP),
             rest: LIMIT_REST.0,
             credit_permille,
@@ -140,6 +145,7 @@ impl MinuteQuota {
             paused_us: left(self.paused_until),
             streak: self.streak,
             strain: self.strain,
+            left: self.left,
             refused_us: refused.then(|| micros(now.saturating_since(self.refused_at))),
             raise_us: if lowered { left(self.raise_at) } else { 0 },
             rest_us: if lowered { micros(self.rest) } else { 0 },
@@ -169,6 +175,7 @@ impl MinuteQuota {
         quota.credit_at = after(credit_us, quota.credit_stretch);
         quota.streak = state.streak;
         quota.strain = state.strain;
+        quota.left = state.left;
         let declared = state.declared.unwrap_or(u64::MAX);
         if let Some(limit) = state.limit.or(state.declared) {
             quota.set_limit(saved, limit.min(declared).max(1));
@@ -210,7 +217,8 @@ impl MinuteQuota {
             let at = minute.earliest(now, amount, limit, self.pace.burst());
             return paused.max(peak).max(at);
         }
-        paused.max(peak).max(self.pace.earliest(now, ask)).max(self.window.earliest(now, room))
+        let at = paused.max(peak).max(self.window.earliest(now, room));
+        if self.is_shared() { at } else { at.max(self.pace.earliest(now, ask)) }
     }
 
     /// How much may be taken before [`MinuteQuota::still_until`] without asking again; `None` where nothing may, not even
@@ -226,6 +234,7 @@ impl MinuteQuota {
             Some(limit) => {
                 let room = match &self.minute {
                     Some(minute) => minute.room(now, limit, self.pace.burst())?,
+                    None if self.is_shared() => limit.checked_sub(counted)?,
                     None => limit.checked_sub(counted)?.min(self.pace.room(now)?),
                 };
                 Some(room.min(self.peak.room(now)?))
@@ -244,10 +253,17 @@ impl MinuteQuota {
         if let Some(minute) = &mut self.minute {
             minute.add(amount);
         }
+        self.take_from_buckets(now, amount);
+    }
+
+    fn take_from_buckets(&mut self, now: Timestamp, amount: u64) {
         if self.limit.is_none() {
             return;
         }
-        self.pace.take(now, amount);
+        // What goes out faster than the pace must not be paid for when it holds back again.
+        if !self.is_shared() {
+            self.pace.take(now, amount);
+        }
         self.peak.take(now, amount);
     }
 
@@ -258,10 +274,7 @@ impl MinuteQuota {
         if let Some(minute) = &mut self.minute {
             minute.add(amount);
         }
-        if self.limit.is_some() {
-            self.pace.take(now, amount);
-            self.peak.take(now, amount);
-        }
+        self.take_from_buckets(now, amount);
     }
 
     pub(super) fn give_back(&mut self, now: Timestamp, at: Timestamp, amount: u64) {
@@ -307,25 +320,31 @@ impl MinuteQuota {
         }
         self.streak = self.streak.saturating_add(1);
         self.refused_at = now;
+        self.left.observe(counted);
         self.credit_stretch = (self.credit_stretch * 2).min(CREDIT_STRETCH.1);
         self.credit_at = now.saturating_add(self.credit_stretch);
         self.still_until = Timestamp::ZERO;
         self.set_credit(now, PEAK_PERMILLE.min(self.burst_permille));
         self.strain = self.strain.saturating_add(REFUSAL_STRAIN);
         // A settlement above its reservation can be refused once without any limit being wrong.
-        if self.declared.is_some() && self.strain < STRAIN_LIMIT && self.minute.is_none() {
+        let shared = self.is_shared();
+        if self.declared.is_some() && !shared && self.strain < STRAIN_LIMIT && self.minute.is_none() {
             return None;
         }
         self.strain = 0;
-        // Refused again soon after it was tried upwards: it is tried less often.
+        // Refused again soon after it was tried upwards: it is tried less often, unless what others leave moves.
         let step = raise_step(self.declared.unwrap_or(pace));
         let longest = Duration::from_micros(refill.saturating_mul(REST_ATTEMPTS)).clamp(LIMIT_REST.1, LONGEST_REST);
         let soon = now < self.raise_at.saturating_sub(step).saturating_add(longest);
-        self.rest = if soon && self.limit != self.declared { (self.rest * 2).min(longest) } else { LIMIT_REST.0 };
+        self.rest =
+            if soon && !shared && self.limit != self.declared { (self.rest * 2).min(longest) } else { LIMIT_REST.0 };
         self.raise_at = now.saturating_add(self.rest + step);
         let lowest = self.declared.map_or(amount, |declared| permille(declared, TRUST_FLOOR_PERMILLE)).max(amount);
         // Where nothing was declared, what went out so far shows the rate that was too much.
         let current = self.limit.unwrap_or_else(|| self.window.projected(now));
+        // What others left is what went out, where that was less than the limit. Not below half: after a quiet time it says
+        // little.
+        let current = if shared && self.minute.is_none() { counted.clamp(current / 2, current) } else { current };
         let least = permille(current, REFUSAL_KEEPS_PERMILLE);
         let limit = match &self.minute {
             // What the service let through of its minute is what it lets through of each.
@@ -372,6 +391,12 @@ impl MinuteQuota {
         if self.minute.is_some() && self.pace.level(now) < 0 {
             self.pace.set_parts(now, (0, 0));
         }
+    }
+
+    /// Whether others take part of a declared quota, more or less of it from second to second. What they leave shows in what
+    /// the service lets through within a minute, which a pace would follow only after another minute.
+    fn is_shared(&self) -> bool {
+        self.declared.is_some() && self.limit != self.declared && self.left.moves()
     }
 
     /// The pace and the window hold back again.

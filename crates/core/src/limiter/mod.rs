@@ -2,6 +2,7 @@
 
 mod allowance;
 mod day;
+mod left;
 mod minute;
 mod phase;
 mod refusal;
@@ -111,6 +112,9 @@ impl Permit {
 /// - continuous refill: the pace is slower than the refill by as much;
 /// - fixed minutes: their phase is not known at first, so every minute that there might be is kept within the quota.
 ///   Where refusals show the phase ([`Limiter::phase`]), the service's own minutes are counted instead and used in full.
+///
+/// A declared limit that refusals lowered, now more and now less, is shared with others. What they leave is what the service
+/// lets through within a minute, so the window alone holds back then, without the pace.
 ///
 /// A pool that nobody waits for loses nothing, and what goes unused in a short gap between calls can be made up for
 /// ([`LimiterConfig::burst_permille`]).
@@ -429,6 +433,11 @@ impl Limiter {
             Quota::Day => self.day.limit(),
             Quota::Unknown => None,
         }
+    }
+
+    /// How many attempts may be under way at once, where that is declared.
+    pub(crate) fn slots(&self) -> Option<u64> {
+        Some(self.concurrency).filter(|slots| *slots < u64::MAX)
     }
 
     /// When the service's minutes begin, where refusals showed that it counts by the clock; `None` for the day.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::left::Left;
 use super::minute::MinuteQuota;
 use super::phase::SavedPhase;
 use super::{Limiter, LimiterConfig};
@@ -66,6 +67,8 @@ pub(super) struct SavedMinute {
     pub(super) paused_us: u64,
     pub(super) streak: u32,
     pub(super) strain: u32,
+    /// What others left of the quota at refusals.
+    pub(super) left: Left,
     /// How long ago the last refusal was.
     pub(super) refused_us: Option<u64>,
     /// In how long the limit is raised next.
@@ -80,7 +83,7 @@ pub(super) struct SavedMinute {
     pub(super) phase: SavedPhase,
 }
 
-record!(SavedMinute, closed: true, always: [], sparse: [declared, limit, pace, peak, taken, paused_us, streak, strain, refused_us, raise_us, rest_us, credit_permille, credit_us, credit_stretch_us, phase]);
+record!(SavedMinute, closed: true, always: [], sparse: [declared, limit, pace, peak, taken, paused_us, streak, strain, left, refused_us, raise_us, rest_us, credit_permille, credit_us, credit_stretch_us, phase]);
 
 impl Limiter {
     /// Everything learned and counted up to `now`, for [`Limiter::restored`].

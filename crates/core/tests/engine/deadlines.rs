@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sluicegate::{EndReason, Input, Outcome, OutcomeClass, Quota, Refusal, WakeReason};
+use sluicegate::{EndReason, Input, Outcome, OutcomeClass, Quota, Refusal, TenantId, WakeReason};
 
 use super::{Desk, at, call, failed, pair, seconds, single, with};
 
@@ -225,7 +225,9 @@ fn a_few_slow_answers_leave_calls_time_to_wait() {
     // Somebody has waited for longer than any of those who come now has in all.
     desk.pass(seconds(61));
     for (id, limit) in [(201, 20), (202, 60), (203, 5)] {
-        desk.submit_within(id, 10, seconds(limit));
+        // Each of another tenant, so that none waits for those before it.
+        let deadline = desk.now.saturating_add(seconds(limit));
+        desk.does(Input::Submit(call(id, 10).deadline(deadline).tenant(TenantId(id as u32))));
         assert_eq!(desk.end_of(id), None);
     }
     let started = desk.now;
@@ -259,6 +261,27 @@ fn while_the_queue_is_young_calls_wait_as_long_as_nine_of_ten_would_be_answered(
     desk.wake_for(WakeReason::Deadline);
     let waited = desk.now.saturating_since(started).as_millis();
     assert!((11_000..12_000).contains(&waited) && desk.end_of(203).is_some(), "nearly all take 9 s: {waited}");
+}
+
+#[test]
+fn where_slots_have_long_been_short_a_call_is_refused_at_once_and_told_when_it_could_come() {
+    let mut desk = Desk::new(&single(&json!({"concurrency": 2})));
+    for id in 0..100 {
+        desk.exchange(id, 10, seconds(4), Outcome::success(10));
+    }
+    // Two go out, ten wait: one of them starts every 2 s.
+    (200..212).for_each(|id| desk.submit(id, 10));
+    desk.submit_within(300, 10, seconds(20));
+    assert_eq!(desk.end_of(300), None, "there may soon be more slots");
+    desk.pass(seconds(41));
+    desk.submit_within(301, 10, seconds(20));
+    let Some(EndReason::Refused { why: Refusal::Deadline, retry_at: Some(retry_at) }) = desk.end_of(301) else {
+        panic!("{:?}", desk.end_of(301));
+    };
+    let after = retry_at.saturating_since(desk.now).as_millis();
+    assert!((18_000..23_000).contains(&after), "{after} ms");
+    desk.submit_within(302, 10, seconds(27));
+    assert_eq!(desk.end_of(302), None, "this one has the time");
 }
 
 #[test]

@@ -146,6 +146,20 @@ fn with_a_target_wait_overload_is_shed_when_it_comes() {
     assert_eq!(desk.sent.len() + refused(&desk), 20, "all others went out within the target");
 }
 
+#[test]
+fn with_a_target_wait_overload_is_shed_where_slots_bind_too() {
+    let policy = single(&json!({"concurrency": 2}));
+    let mut desk = Desk::new(&with(policy, "queue", json!({"target_wait_ms": 2_000})));
+    for id in 100..150 {
+        desk.exchange(id, 10, seconds(1), Outcome::success(10));
+    }
+    (0..10).for_each(|id| desk.submit(id, 10));
+    let refused = |id: &u64| matches!(desk.end_of(*id), Some(EndReason::Refused { why: Refusal::TargetWait, .. }));
+    // Two go out, and one more starts every half second.
+    assert_eq!((0..10).find(refused), Some(6), "{:?}", desk.ended);
+    assert!((6..10).all(|id| refused(&id)));
+}
+
 /// The calls that were refused because the queue was full, in the order of their refusal.
 fn pushed_out(desk: &Desk) -> Vec<u64> {
     let full = |(_, reason): &&(u64, EndReason)| matches!(reason, EndReason::Refused { why: Refusal::QueueFull, .. });
