@@ -7,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sluicegate::{
     AttemptId, BreakerMode, Call, CallId, Decision, EndReason, EndpointId, Engine, Event, Input, InputError,
-    MilliTokens, ModelId, Outcome, OutcomeClass, Policy, Refusal, Snapshot, Spent, Timestamp, WakeReason,
+    MilliTokens, ModelId, Outcome, OutcomeClass, Policy, Refusal, Snapshot, Spent, Timestamp, WakeReason, Wakeup,
 };
 
 use super::budget::Budget;
@@ -20,6 +20,9 @@ const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
 const LATE: Timestamp = Timestamp::from_micros(u64::MAX / 2);
 /// Numbers above this are nobody's waits and nobody's tokens.
 const SOBER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long what goes out of a pool may stay uncharged.
+const SLOT: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 struct Out {
@@ -232,11 +235,26 @@ impl World {
         let spurious = if quiet.is_zero() { 0 } else { self.spurious };
         for _ in 0..spurious {
             self.set_now(self.now.saturating_add(quiet / (spurious + 1)));
-            let before = self.trace.clone();
+            let before = (self.trace.clone(), self.engine.next_wakeup());
             self.does(Input::Wake);
-            assert_eq!(self.trace, before, "a spurious wake-up did something");
+            assert_eq!(self.trace, before.0, "a spurious wake-up did something");
+            self.same_wakeup(before.1);
         }
         self.set_now(to);
+    }
+
+    /// What went out of an allowance is charged at the next look or at the end of its slot, whichever comes first, and a
+    /// bucket that is full does not fill before that: a look can make its next time come sooner by a slot. It may also show
+    /// that the next one would have come for nothing.
+    fn same_wakeup(&self, before: Option<Wakeup>) {
+        let at = |wakeup: Option<Wakeup>| wakeup.map(|wakeup| wakeup.at);
+        let (before, after) = (at(before), at(self.engine.next_wakeup()));
+        let (Some(promised), Some(now)) = (before, after) else {
+            assert_eq!(before, after, "a spurious wake-up made or undid a promise");
+            return;
+        };
+        let sooner = promised.saturating_since(now);
+        assert!(sooner <= SLOT, "a spurious wake-up moved the next one from {promised:?} to {now:?}");
     }
 
     fn set_now(&mut self, now: Timestamp) {
