@@ -106,7 +106,7 @@ fn a_brownout() {
     let scene = Scene::slots(40, 500).trouble(&[0, 1, 2], 120, 140, Effect::Capacity { permille: 200 });
     let scene = scene.scenario(|scenario| scenario.measured_us = 120 * SECOND);
     let result = scene.median(None);
-    result.expect("brownout to 20 % for 20 s", (990, 1_100), (955, 1_035));
+    result.expect("brownout to 20 % for 20 s", (990, 1_100), (955, 1_045));
     let per_second = |from: usize, to: usize| {
         let lanes = &result.played.ledger.lanes;
         let sum = |lane: &sluicegate_sim::LaneLedger| -> u32 {
