@@ -162,7 +162,7 @@ impl Result {
     }
 
     /// Every promise that holds for all scenarios, and the scenario's own: goodput at least, attempts at most. `promised` is
-    /// what issue 4 asks for, `held` what is found and must not be lost.
+    /// what the project wants, `held` what is found and must not be lost.
     #[track_caller]
     pub(crate) fn expect(&self, name: &str, promised: (u64, u64), held: (u64, u64)) {
         let line = self.line(name);
