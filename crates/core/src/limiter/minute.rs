@@ -396,7 +396,7 @@ impl MinuteQuota {
     /// Whether others take part of a declared quota, more or less of it from second to second. What they leave shows in what
     /// the service lets through within a minute, which a pace would follow only after another minute.
     fn is_shared(&self) -> bool {
-        self.declared.is_some() && self.limit != self.declared && self.left.moves()
+        self.left.moves() && self.declared.is_some() && self.limit != self.declared
     }
 
     /// The pace and the window hold back again.
