@@ -433,7 +433,7 @@ impl Engine {
             self.event(Event::BreakerChanged { endpoint, state });
         }
         self.endpoints[index].concurrency.start();
-        self.changed(endpoint);
+        self.changed();
         let expires = now.saturating_add(self.policy.queue().lease);
         let hedge_at = if twin.is_none() { self.hedge_at(now, id, endpoint) } else { None };
         self.attempts.insert(AttemptState {

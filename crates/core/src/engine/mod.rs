@@ -39,7 +39,7 @@ use reconfigure::Moved;
 use route::Candidates;
 pub use snapshot::{Snapshot, SnapshotError};
 use stacked::Failures;
-use start::{Answers, Stuck};
+use start::Stuck;
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::budget::RetryBudget;
@@ -58,9 +58,6 @@ struct EndpointState {
     concurrency: AdaptiveConcurrency,
     service_times: ServiceTimes,
     unusable_until: Timestamp,
-    /// How often something happened here that may change when a call can start.
-    changes: u64,
-    answers: Answers,
 }
 
 #[derive(Clone, Debug)]
@@ -80,8 +77,6 @@ struct ModelState {
 pub struct Engine {
     policy: Policy,
     pools: Vec<Limiter>,
-    /// How often something happened to each pool.
-    pool_changes: Vec<u64>,
     endpoints: Vec<EndpointState>,
     models: Vec<ModelState>,
     budget: RetryBudget,
@@ -144,7 +139,6 @@ impl Engine {
             decisions: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
-            pool_changes: alloc::vec![0; policy.pools().len()],
             held: alloc::vec![false; policy.pools().len()],
             holds: false,
             changes: 0,
@@ -298,8 +292,6 @@ impl EndpointState {
             concurrency: AdaptiveConcurrency::new(),
             service_times: ServiceTimes::new(),
             unusable_until: Timestamp::ZERO,
-            changes: 0,
-            answers: Answers::NONE,
         }
     }
 }

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::io::{AttemptId, CallId, EndReason, Refusal, TenantId};
-use super::start::Answers;
 use super::{CallPhase, EndpointState, Engine, ModelState};
 use crate::breaker::BreakerConfig;
 use crate::limiter::Limiter;
@@ -98,12 +97,10 @@ impl Engine {
         self.endpoints = carry(mem::take(&mut self.endpoints), &endpoints, count, make);
         for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
             endpoint.breaker.reconfigure(now, breaker(index));
-            endpoint.answers = Answers::NONE;
         }
         self.budget.reconfigure(now, self.policy.retry().budget);
         self.held = vec![false; self.policy.pools().len()];
         self.stuck = None;
-        self.pool_changes = vec![0; self.policy.pools().len()];
         let spent: Vec<u64> = self.models.iter().map(|model| model.spent_permille).collect();
         self.models = (0..self.policy.models().len()).map(|model| ModelState::new(&self.policy, model)).collect();
         for (place, spent) in models.iter().zip(spent) {

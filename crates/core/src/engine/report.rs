@@ -44,7 +44,7 @@ impl Engine {
         let moved = self.moved.remove(id);
         for index in 0.. {
             let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
-            let limiter = self.pool_to_change(pool);
+            let limiter = &mut self.pools[usize::from(pool.0)];
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
                 OutcomeClass::Throttled(quota) => {
@@ -78,7 +78,7 @@ impl Engine {
             }
         }
         self.teach(now, &attempt, outcome, took, rng);
-        self.changed(endpoint);
+        self.changed();
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -291,9 +291,9 @@ impl Engine {
             for index in 0.. {
                 let Some(pool) = self.reserved_in(moved.as_deref(), attempt.endpoint, index) else { break };
                 let permit = Permit { at: attempt.started, tokens: attempt.tokens };
-                self.pool_to_change(pool).settle(now, permit, Spent::Unknown);
+                self.pools[usize::from(pool.0)].settle(now, permit, Spent::Unknown);
             }
-            self.changed(attempt.endpoint);
+            self.changed();
             if let Some(model) = self.models.get_mut(usize::from(attempt.model.0)) {
                 model.queue.settled(attempt.tenant, attempt.tokens, attempt.tokens);
             }

@@ -1,12 +1,12 @@
-//! When an endpoint can start a call, remembered until something happens there.
+//! When an endpoint can start a call, and that the first of all cannot start yet.
 
 use super::Engine;
 use super::io::CallId;
 use crate::breaker::BreakerVerdict;
 use crate::defaults::MOST_TOKENS;
-use crate::limiter::{Admission, Limiter};
+use crate::limiter::Admission;
 use crate::outcome::Quota;
-use crate::policy::{EndpointId, PoolId};
+use crate::policy::EndpointId;
 use crate::time::Timestamp;
 
 /// Whether and when an endpoint can start a call.
@@ -22,61 +22,6 @@ pub(super) enum Start {
     Never {
         limit: u64,
     },
-}
-
-/// An answer for calls of so many tokens, or of as many at most where it is not about tokens. It holds from when it was
-/// asked for until a time, and while the count of changes stays the same.
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    tokens: u64,
-    changes: u64,
-    from: Timestamp,
-    until: Timestamp,
-    start: Start,
-}
-
-impl Answer {
-    /// Whether it is the answer for calls of `tokens` tokens: who waits for one more request does so whatever its size, as
-    /// long as its tokens are there by then.
-    fn is_for(&self, tokens: u64) -> bool {
-        match self.start {
-            Start::At(_, Some(Quota::Requests)) => tokens <= self.tokens,
-            _ => tokens == self.tokens,
-        }
-    }
-}
-
-/// The last answers of one endpoint: most questions are about the head of the queue, and some about a
-/// call that comes in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answers {
-    last: [Option<Answer>; 2],
-    /// Which of them was asked for last.
-    latest: usize,
-}
-
-impl Answers {
-    pub(super) const NONE: Self = Self { last: [None; 2], latest: 0 };
-
-    fn find(&mut self, now: Timestamp, tokens: u64, changes: u64) -> Option<Answer> {
-        for place in [self.latest, 1 - self.latest] {
-            if let Some(answer) = &self.last[place]
-                && answer.changes == changes
-                && answer.from <= now
-                && now < answer.until
-                && answer.is_for(tokens)
-            {
-                self.latest = place;
-                return Some(*answer);
-            }
-        }
-        None
-    }
-
-    fn keep(&mut self, answer: Answer) {
-        self.latest = 1 - self.latest;
-        self.last[self.latest] = Some(answer);
-    }
 }
 
 /// That a call waits, which holds from a time until another, and while the engine's count of changes stays the same.
@@ -96,33 +41,12 @@ impl Engine {
         if tokens > MOST_TOKENS {
             return Start::Never { limit: MOST_TOKENS };
         }
-        let index = usize::from(endpoint.0);
-        let pools = &self.policy.endpoints()[index].pools;
-        let changes = pools
-            .iter()
-            .fold(self.endpoints[index].changes, |sum, pool| sum.wrapping_add(self.pool_changes[usize::from(pool.0)]));
-        let Answer { start, until, .. } = match self.endpoints[index].answers.find(now, tokens, changes) {
-            Some(answer) => {
-                #[cfg(feature = "audit")]
-                assert_eq!(
-                    answer.start,
-                    self.start_afresh(now, endpoint, tokens).0,
-                    "{endpoint:?} has changed unnoticed"
-                );
-                answer
-            }
-            None => {
-                let (start, until) = self.start_afresh(now, endpoint, tokens);
-                let answer = Answer { tokens, changes, from: now, until, start };
-                self.endpoints[index].answers.keep(answer);
-                answer
-            }
-        };
+        let (start, until) = self.start_unless_held(now, endpoint, tokens);
         self.known_until = self.known_until.min(until);
         match start {
             Start::Unusable(_) | Start::Never { .. } => start,
             _ if self.holds
-                && self.policy.endpoints()[index].pools.iter().any(|pool| self.held[usize::from(pool.0)]) =>
+                && self.policy.endpoints()[usize::from(endpoint.0)].pools.iter().any(|pool| self.held[usize::from(pool.0)]) =>
             {
                 Start::AfterAReport
             }
@@ -144,28 +68,13 @@ impl Engine {
         self.stuck = self.idle.is_empty().then_some(Stuck { call: id, changes: self.changes, from: now, until, at });
     }
 
-    /// Something happened at an endpoint or in the pools it draws on.
-    pub(super) fn changed(&mut self, endpoint: EndpointId) {
-        let index = usize::from(endpoint.0);
-        let Some(policy) = self.policy.endpoints().get(index) else { return };
+    /// Something happened that may change when a call can start.
+    pub(super) const fn changed(&mut self) {
         self.changes = self.changes.wrapping_add(1);
-        self.endpoints[index].changes = self.endpoints[index].changes.wrapping_add(1);
-        for pool in &policy.pools {
-            let changes = &mut self.pool_changes[usize::from(pool.0)];
-            *changes = changes.wrapping_add(1);
-        }
     }
 
-    /// A pool, to be changed.
-    pub(super) fn pool_to_change(&mut self, pool: PoolId) -> &mut Limiter {
-        let index = usize::from(pool.0);
-        self.changes = self.changes.wrapping_add(1);
-        self.pool_changes[index] = self.pool_changes[index].wrapping_add(1);
-        &mut self.pools[index]
-    }
-
-    /// The answer, and until when it holds.
-    fn start_afresh(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> (Start, Timestamp) {
+    /// The answer as far as nobody who waits longer has the pools, and until when it holds.
+    fn start_unless_held(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> (Start, Timestamp) {
         let index = usize::from(endpoint.0);
         let state = &self.endpoints[index];
         if state.unusable_until > now {

@@ -116,11 +116,14 @@ impl DayQuota {
         self.refused_at = Some(now);
     }
 
-    pub(super) fn accepted(&mut self, at: Timestamp) {
-        if self.refused_at.is_some_and(|refused| at > refused) {
+    /// True where that opened the day again.
+    pub(super) fn accepted(&mut self, at: Timestamp) -> bool {
+        let opens = self.refused_at.is_some_and(|refused| at > refused);
+        if opens {
             self.refused_at = None;
             self.closed_until = Timestamp::ZERO;
         }
+        opens
     }
 
     /// What was taken, for how long it is closed yet, and how long ago it was refused.

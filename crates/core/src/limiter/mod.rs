@@ -20,7 +20,7 @@ use allowance::{Allowance, Amounts};
 use day::DayQuota;
 use minute::MinuteQuota;
 pub use phase::MinutePhase;
-use refusal::Refusal;
+use refusal::Refusals;
 pub use saved::SavedLimiter;
 
 /// The limits of one quota pool; each is optional, and an absent one is learned from refusals.
@@ -145,8 +145,8 @@ impl Permit {
 pub struct Limiter {
     /// What may go out before the quotas are looked at again.
     allowance: Allowance,
-    /// The last answer that was no, while it holds.
-    refusal: Refusal,
+    /// The last answers that were no, while they hold.
+    refusals: Refusals,
     in_flight: u64,
     /// The largest number where there is no limit.
     concurrency: u64,
@@ -161,7 +161,7 @@ impl Limiter {
     pub fn new(config: LimiterConfig, now: Timestamp) -> Self {
         Self {
             allowance: Allowance::default(),
-            refusal: Refusal::default(),
+            refusals: Refusals::default(),
             in_flight: 0,
             concurrency: config.concurrency.unwrap_or(u64::MAX),
             requests: MinuteQuota::new(config.requests_per_minute, &config, now),
@@ -173,7 +173,7 @@ impl Limiter {
     /// Other limits from `now` on. What was taken and what was learned stay, but that the tokens of a day are counted only
     /// while they are limited.
     pub fn reconfigure(&mut self, now: Timestamp, config: LimiterConfig) {
-        self.refusal.end();
+        self.refusals.end();
         self.charge(now);
         self.requests.reconfigure(now, config.requests_per_minute, &config);
         self.tokens.reconfigure(now, config.tokens_per_minute, &config);
@@ -189,7 +189,7 @@ impl Limiter {
                 self.in_flight += 1;
                 return Admission::Granted(Permit { at: now, tokens });
             }
-            if let Some((at, quota)) = self.refusal.answers(now, tokens) {
+            if let Some((at, quota)) = self.refusals.find(now, tokens) {
                 return Admission::NotBefore(at, quota);
             }
         }
@@ -214,7 +214,7 @@ impl Limiter {
             if self.allowance.covers(now, tokens) {
                 return Ok(());
             }
-            if let Some((at, quota)) = self.refusal.answers(now, tokens) {
+            if let Some((at, quota)) = self.refusals.find(now, tokens) {
                 return Err(Admission::NotBefore(at, quota));
             }
         }
@@ -240,7 +240,7 @@ impl Limiter {
             {
                 let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
                 self.allowance = Allowance::new(now.max(self.day.counts_from()), until, given);
-                self.refusal.end();
+                self.refusals.end();
                 return Ok(());
             }
         }
@@ -271,6 +271,12 @@ impl Limiter {
         Some(Amounts { requests, tokens: tokens.min(self.day.room(now)?) })
     }
 
+    /// How large a call may be for which only a request is missing.
+    fn room_but_for_requests(&mut self, now: Timestamp) -> u64 {
+        let tokens = self.tokens.room(now).unwrap_or(0);
+        tokens.min(self.day.room(now).unwrap_or(0))
+    }
+
     /// The exact answer, for what there is no room for or what leaves a debt.
     fn earliest(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
         let largest = self.tokens.declared.unwrap_or(u64::MAX).min(self.day.limit().unwrap_or(u64::MAX));
@@ -291,7 +297,8 @@ impl Limiter {
         if at <= now {
             return Ok(());
         }
-        self.refusal = Refusal::new(now, tokens, (at, quota), self.steady_until());
+        let told = if quota == Quota::Requests { tokens.max(self.room_but_for_requests(now)) } else { tokens };
+        self.refusals.keep(now, told, (at, quota), self.steady_until());
         Err(Admission::NotBefore(at, quota))
     }
 
@@ -329,7 +336,7 @@ impl Limiter {
 
     #[inline(never)]
     fn take(&mut self, now: Timestamp, requests: u64, tokens: u64) {
-        self.refusal.end();
+        self.refusals.end();
         self.charge(now);
         self.requests.take(now, requests);
         self.tokens.take(now, tokens);
@@ -338,9 +345,10 @@ impl Limiter {
 
     #[inline(never)]
     fn give_back(&mut self, now: Timestamp, at: Timestamp, back: Amounts) {
-        self.refusal.end();
+        self.refusals.end_but_for_requests();
         self.post(now);
         if back.requests > 0 {
+            self.refusals.end();
             self.requests.give_back(now, at, back.requests);
         }
         if back.tokens > 0 {
@@ -369,16 +377,20 @@ impl Limiter {
     ///
     /// Returns the quota whose [`Limiter::phase`] was learned or lost by that, which is seldom.
     pub fn accepted(&mut self, at: Timestamp) -> Option<Quota> {
-        self.refusal.end();
         let requests = self.requests.accepted(at);
         let tokens = self.tokens.accepted(at);
-        self.day.accepted(at);
+        if requests || tokens {
+            self.refusals.end();
+        }
+        if self.day.accepted(at) {
+            self.refusals.end_but_for_requests();
+        }
         if requests { Some(Quota::Requests) } else { tokens.then_some(Quota::Tokens) }
     }
 
     /// The service itself said when to come back: nothing is admitted until then.
     pub fn pause(&mut self, until: Timestamp) {
-        self.refusal.end();
+        self.refusals.end();
         self.allowance.withhold();
         self.requests.pause(until);
     }
@@ -388,7 +400,7 @@ impl Limiter {
     ///
     /// A refusal that names no quota is held against whichever of the two minute quotas is nearer to its limit.
     pub fn refused(&mut self, now: Timestamp, at: Timestamp, tokens: u64, quota: Quota) -> Option<(Quota, u64)> {
-        self.refusal.end();
+        self.refusals.end();
         self.charge(now);
         match quota {
             Quota::Requests => self.requests.refused(now, at, 1, 1).map(|limit| (quota, limit)),

@@ -1,37 +1,90 @@
-//! An answer that holds until a time.
+//! Answers that hold until a time.
 
 use crate::outcome::Quota;
 use crate::time::Timestamp;
 
 /// When what was asked for may go out: known until then, if nothing is taken, given back or learned meanwhile.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
     from: Timestamp,
     /// Zero where there is none.
     until: Timestamp,
+    /// Who is told so: whoever asks for as many, or, where requests are what is missing, for no more than these.
     tokens: u64,
-    answer: (Timestamp, Quota),
-}
-
-impl Default for Refusal {
-    fn default() -> Self {
-        Self { from: Timestamp::ZERO, until: Timestamp::ZERO, tokens: 0, answer: (Timestamp::ZERO, Quota::Unknown) }
-    }
+    at: Timestamp,
+    quota: Quota,
 }
 
 impl Refusal {
-    /// The answer at `now` to who asked for `tokens`; before `steady_until` no quota changes by itself.
-    pub(super) fn new(now: Timestamp, tokens: u64, answer: (Timestamp, Quota), steady_until: Timestamp) -> Self {
-        Self { from: now, until: answer.0.min(steady_until), tokens, answer }
+    const NONE: Self = Self {
+        from: Timestamp::ZERO,
+        until: Timestamp::ZERO,
+        tokens: 0,
+        at: Timestamp::ZERO,
+        quota: Quota::Unknown,
+    };
+
+    fn is_for(&self, now: Timestamp, tokens: u64) -> bool {
+        now < self.until
+            && now >= self.from
+            && (tokens == self.tokens || self.quota == Quota::Requests && tokens < self.tokens)
+    }
+}
+
+/// The last two refusals: most questions are about the call that waits at the head of a queue, and some about one that
+/// comes in.
+#[derive(Clone, Debug)]
+pub(super) struct Refusals {
+    last: [Refusal; 2],
+    /// Which of them was asked for last.
+    latest: usize,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self { last: [Refusal::NONE; 2], latest: 0 }
+    }
+}
+
+impl Refusals {
+    /// The answer at `now` to who asked for `tokens`, and to who asks for fewer where it is for want of requests; before
+    /// `steady_until` no quota changes by itself.
+    pub(super) fn keep(
+        &mut self,
+        now: Timestamp,
+        tokens: u64,
+        (at, quota): (Timestamp, Quota),
+        steady_until: Timestamp,
+    ) {
+        self.latest = 1 - self.latest;
+        self.last[self.latest] = Refusal { from: now, until: at.min(steady_until), tokens, at, quota };
     }
 
     /// The answer to the same question again.
-    pub(super) fn answers(&self, now: Timestamp, tokens: u64) -> Option<(Timestamp, Quota)> {
-        (now < self.until && tokens == self.tokens && now >= self.from).then_some(self.answer)
+    #[inline]
+    pub(super) fn find(&mut self, now: Timestamp, tokens: u64) -> Option<(Timestamp, Quota)> {
+        if !self.last[self.latest].is_for(now, tokens) {
+            if !self.last[1 - self.latest].is_for(now, tokens) {
+                return None;
+            }
+            self.latest = 1 - self.latest;
+        }
+        let found = &self.last[self.latest];
+        Some((found.at, found.quota))
     }
 
     /// Something changed.
     pub(super) const fn end(&mut self) {
-        self.until = Timestamp::ZERO;
+        self.last[0].until = Timestamp::ZERO;
+        self.last[1].until = Timestamp::ZERO;
+    }
+
+    /// There is more of all but requests than there was.
+    pub(super) fn end_but_for_requests(&mut self) {
+        for refusal in &mut self.last {
+            if refusal.quota != Quota::Requests {
+                refusal.until = Timestamp::ZERO;
+            }
+        }
     }
 }
