@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use super::Engine;
 use super::event::Event;
-use super::io::{Call, CallId, LabelId};
+use super::io::{Call, LabelId};
+use super::store::Slot;
 use crate::defaults::LABELS_KEPT;
 use crate::kept::record;
 use crate::outcome::Outcome;
@@ -181,18 +182,16 @@ impl Engine {
 
     /// Learns from the length of an answer. Where a cap that was lowered here cut it short and there is time, the call
     /// waits for another attempt with its own; then this says so.
-    pub(super) fn lift_cap(&mut self, now: Timestamp, id: CallId, outcome: &Outcome) -> bool {
-        let Some(state) = self.calls.get(&id) else { return false };
+    pub(super) fn lift_cap(&mut self, now: Timestamp, slot: Slot, outcome: &Outcome) -> bool {
+        let state = &self.calls.states[slot];
         let (call, capped, submitted) = (state.call(), state.capped(), state.submitted);
         let Some(own) = call.max_tokens else { return false };
         if let Some(cap) = capped.filter(|_| outcome.truncated)
             && self.latest_start(&call, submitted).is_none_or(|latest| now <= latest)
         {
-            if let Some(state) = self.calls.get_mut(&id) {
-                state.lift_cap();
-            }
-            self.event(Event::CapLifted { call: id, cap });
-            self.enqueue(id);
+            self.calls.states[slot].lift_cap();
+            self.event(Event::CapLifted { call: call.id, cap });
+            self.enqueue(slot);
             return true;
         }
         if let Some(output) = outcome.output_tokens {

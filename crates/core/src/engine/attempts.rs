@@ -115,7 +115,7 @@ impl Attempts {
         let slot = self.states.find(id.0)?;
         self.leases.remove(&mut self.states, slot);
         self.forget_hedge(slot);
-        self.states.remove(id.0)
+        Some(self.states.remove(slot))
     }
 
     /// When the first lease ends.

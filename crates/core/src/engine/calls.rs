@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::holders::Holders;
 use super::io::{AttemptId, Call, CallId, LabelId, TenantId};
 use super::queue::Place;
-use super::store::{Named, Store};
+use super::store::{Named, Slot, Store};
 use super::tree::{Links, NONE, Node, Tree};
 use crate::budget::MilliTokens;
 use crate::policy::{EndpointId, ModelId};
@@ -286,21 +286,8 @@ impl Calls {
         self.states.get(id.0)
     }
 
-    pub(super) fn get_mut(&mut self, id: &CallId) -> Option<&mut CallState> {
-        self.states.get_mut(id.0)
-    }
-
-    pub(super) fn contains_key(&self, id: &CallId) -> bool {
-        self.states.find(id.0).is_some()
-    }
-
-    pub(super) fn insert(&mut self, state: CallState) {
-        self.states.insert(state);
-    }
-
-    /// Forgets a call that neither waits nor is delayed.
-    pub(super) fn remove(&mut self, id: &CallId) -> Option<CallState> {
-        self.states.remove(id.0)
+    pub(super) fn find(&self, id: &CallId) -> Option<Slot> {
+        self.states.find(id.0)
     }
 
     /// Those that wait or are delayed, in no particular order.
@@ -308,18 +295,15 @@ impl Calls {
         self.states.iter().filter(|state| state.stage != Stage::Out)
     }
 
-    /// The call waits; after `too_late_at` it need not be started. Returns its slot.
-    pub(super) fn wait(&mut self, id: CallId, too_late_at: Option<Timestamp>, weight: u32) -> Option<u32> {
-        let slot = self.states.find(id.0)?;
+    /// The call waits; after `too_late_at` it need not be started.
+    pub(super) fn wait(&mut self, slot: Slot, too_late_at: Option<Timestamp>, weight: u32) {
         self.states[slot].stage = Stage::Waiting;
         self.hold(slot, weight);
         self.watch(slot, too_late_at);
-        Some(slot)
     }
 
     /// The call waits for another time; it is in no queue.
-    pub(super) fn delay(&mut self, id: CallId, until: Timestamp, weight: u32) {
-        let Some(slot) = self.states.find(id.0) else { return };
+    pub(super) fn delay(&mut self, slot: Slot, until: Timestamp, weight: u32) {
         let state = &mut self.states[slot];
         state.stage = Stage::Delayed;
         state.about = until.as_micros();
@@ -328,16 +312,15 @@ impl Calls {
     }
 
     /// Notes from when on a waiting call is too late to be started.
-    pub(super) fn watch(&mut self, slot: u32, too_late_at: Option<Timestamp>) {
+    pub(super) fn watch(&mut self, slot: Slot, too_late_at: Option<Timestamp>) {
         self.states[slot].about = too_late_at.map_or(u64::MAX, Timestamp::as_micros);
         if self.states[slot].about < u64::MAX {
             self.too_late.insert(&mut self.states, slot);
         }
     }
 
-    /// Nothing is to be done about the call at any time any more. Returns its slot.
-    pub(super) fn unwatch(&mut self, id: CallId) -> Option<u32> {
-        let slot = self.states.find(id.0)?;
+    /// Nothing is to be done about the call at any time any more.
+    pub(super) fn unwatch(&mut self, slot: Slot) {
         match self.states[slot].stage {
             Stage::Waiting if self.states[slot].about < u64::MAX => {
                 self.too_late.remove(&mut self.states, slot);
@@ -348,7 +331,6 @@ impl Calls {
             }
             Stage::Waiting | Stage::Out => {}
         }
-        Some(slot)
     }
 
     pub(super) fn next_delayed(&self) -> Option<Timestamp> {
@@ -360,15 +342,15 @@ impl Calls {
     }
 
     /// The next delayed call whose time has come, which is delayed no longer.
-    pub(super) fn pop_delayed(&mut self, now: Timestamp) -> Option<CallId> {
+    pub(super) fn pop_delayed(&mut self, now: Timestamp) -> Option<Slot> {
         self.next_delayed().filter(|at| *at <= now)?;
         let slot = self.delayed.first()?;
         self.delayed.remove(&mut self.states, slot);
-        Some(self.states[slot].id)
+        Some(slot)
     }
 
     /// The next waiting call that is too late to be started, which is no longer watched.
-    pub(super) fn pop_too_late(&mut self, now: Timestamp) -> Option<u32> {
+    pub(super) fn pop_too_late(&mut self, now: Timestamp) -> Option<Slot> {
         self.next_too_late().filter(|at| *at <= now)?;
         let slot = self.too_late.first()?;
         self.too_late.remove(&mut self.states, slot);
@@ -377,7 +359,7 @@ impl Calls {
     }
 
     /// Counts the call among what its tenant holds, if it is not.
-    fn hold(&mut self, slot: u32, weight: u32) {
+    pub(super) fn hold(&mut self, slot: Slot, weight: u32) {
         if !self.states[slot].has(HELD) {
             self.states[slot].has |= HELD;
             self.holders.add(&mut self.states, slot, weight);
@@ -385,19 +367,10 @@ impl Calls {
     }
 
     /// The call no longer waits: it goes out, or it ends.
-    pub(super) fn release(&mut self, id: CallId) {
-        if let Some(slot) = self.states.find(id.0)
-            && self.states[slot].has(HELD)
-        {
+    pub(super) fn release(&mut self, slot: Slot) {
+        if self.states[slot].has(HELD) {
             self.states[slot].has &= !HELD;
             self.holders.remove(&mut self.states, slot);
-        }
-    }
-
-    /// Counts a delayed call again among what its tenant holds.
-    pub(super) fn rehold(&mut self, id: CallId, weight: u32) {
-        if let Some(slot) = self.states.find(id.0) {
-            self.hold(slot, weight);
         }
     }
 

@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::explain::Standing;
-use super::io::{AttemptId, Call, CallId, Decision, EndReason, Refusal};
+use super::io::{AttemptId, Call, Decision, EndReason, Refusal};
 use super::route::{Route, nowhere, sooner};
 use super::start::Start;
+use super::store::Slot;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
 use crate::breaker::BreakerVerdict;
@@ -41,13 +42,13 @@ impl Engine {
         let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
         let place = (now.as_micros().saturating_add(step), self.next_order);
         self.next_order += 1;
-        self.calls.insert(CallState::new(&call, now, place, capped));
+        let state = CallState::new(&call, now, place, capped);
         if call.deadline.is_some_and(|deadline| deadline <= now) {
-            return self.end(now, call.id, EndReason::Expired);
+            return self.ended(now, &state, EndReason::Expired);
         }
         let mut latest = self.latest_start(&call, now);
         match self.admit(now, &call, latest) {
-            Err((why, retry_at)) => return self.end(now, call.id, EndReason::Refused { why, retry_at }),
+            Err((why, retry_at)) => return self.ended(now, &state, EndReason::Refused { why, retry_at }),
             Ok(Some(other)) => {
                 self.give_way(now, other);
                 // The queue may be empty now.
@@ -55,7 +56,8 @@ impl Engine {
             }
             Ok(None) => {}
         }
-        self.enqueue_until(call.id, latest);
+        let slot = self.calls.states.insert(state);
+        self.enqueue_until(slot, latest);
     }
 
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
@@ -65,7 +67,7 @@ impl Engine {
         now: Timestamp,
         call: &Call,
         latest: Option<Timestamp>,
-    ) -> Result<Option<CallId>, (Refusal, Option<Timestamp>)> {
+    ) -> Result<Option<Slot>, (Refusal, Option<Timestamp>)> {
         let full = self.waiting() >= self.policy.queue().capacity;
         let target = self.policy.queue().target_wait;
         if !full && call.deadline.is_none() && target.is_none() {
@@ -76,7 +78,7 @@ impl Engine {
         let mut other = None;
         if full {
             let weight = self.policy.weight(call.tenant);
-            other = self.calls.holders.gives_way(&self.calls.states, call.tenant, weight);
+            other = self.calls.holders.gives_way(call.tenant, weight);
             if other.is_none() {
                 return Err((Refusal::QueueFull, after(now, earliest.saturating_add(drain))));
             }
@@ -100,13 +102,13 @@ impl Engine {
     }
 
     /// Refuses a waiting call for want of room.
-    fn give_way(&mut self, now: Timestamp, id: CallId) {
-        let Some(call) = self.calls.get(&id).map(CallState::call) else { return };
+    fn give_way(&mut self, now: Timestamp, slot: Slot) {
+        let call = self.calls.states[slot].call();
         let retry_at = match self.earliest_start(now, &call) {
             Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call, now))),
             Err((_, retry_at)) => retry_at,
         };
-        self.end(now, id, EndReason::Refused { why: Refusal::QueueFull, retry_at });
+        self.end(now, slot, EndReason::Refused { why: Refusal::QueueFull, retry_at });
     }
 
     /// Whether an endpoint can start the call at some time, whenever that is, or why none can.
@@ -217,30 +219,29 @@ impl Engine {
     }
 
     /// Puts a call into its model's queue.
-    pub(super) fn enqueue(&mut self, id: CallId) {
-        let Some(state) = self.calls.get(&id) else { return };
+    pub(super) fn enqueue(&mut self, slot: Slot) {
+        let state = &self.calls.states[slot];
         let latest = self.latest_start(&state.call(), state.submitted);
-        self.enqueue_until(id, latest);
+        self.enqueue_until(slot, latest);
     }
 
     /// The same for a call whose last moment to start is known.
-    fn enqueue_until(&mut self, id: CallId, latest: Option<Timestamp>) {
-        let Some(state) = self.calls.get(&id) else { return };
+    fn enqueue_until(&mut self, slot: Slot, latest: Option<Timestamp>) {
+        let state = &self.calls.states[slot];
         let (model, weight) = (usize::from(state.model.0), self.policy.weight(state.tenant));
-        if let Some(slot) = self.calls.wait(id, latest.map(just_after), weight) {
-            self.models[model].queue.insert(&mut self.calls.states, slot, weight);
-        }
+        self.calls.wait(slot, latest.map(just_after), weight);
+        self.models[model].queue.insert(&mut self.calls.states, slot, weight);
     }
 
     /// Lets a call wait outside the queue.
-    pub(super) fn put_off(&mut self, id: CallId, until: Timestamp) {
-        let Some(tenant) = self.calls.get(&id).map(|state| state.tenant) else { return };
-        self.calls.delay(id, until, self.policy.weight(tenant));
+    pub(super) fn put_off(&mut self, slot: Slot, until: Timestamp) {
+        let weight = self.policy.weight(self.calls.states[slot].tenant);
+        self.calls.delay(slot, until, weight);
     }
 
     /// Takes a call out of whatever it waits in.
-    fn unqueue(&mut self, id: CallId) {
-        let Some(slot) = self.calls.unwatch(id) else { return };
+    fn unqueue(&mut self, slot: Slot) {
+        self.calls.unwatch(slot);
         let state = &self.calls.states[slot];
         if state.phase() == CallPhase::Waiting {
             let model = usize::from(state.model.0);
@@ -249,10 +250,16 @@ impl Engine {
     }
 
     /// Ends a call, once.
-    pub(super) fn end(&mut self, now: Timestamp, id: CallId, reason: EndReason) {
-        self.unqueue(id);
-        self.calls.release(id);
-        let Some(state) = self.calls.remove(&id) else { return };
+    pub(super) fn end(&mut self, now: Timestamp, slot: Slot, reason: EndReason) {
+        self.unqueue(slot);
+        self.calls.release(slot);
+        let state = self.calls.states.remove(slot);
+        self.ended(now, &state, reason);
+    }
+
+    /// A call that is in no queue and under no name any more has ended.
+    fn ended(&mut self, now: Timestamp, state: &CallState, reason: EndReason) {
+        let id = state.id;
         self.decisions.push_back(Decision::End { call: id, reason });
         let took = now.saturating_since(state.submitted);
         if let Some(fingerprint) = state.call().fingerprint
@@ -274,29 +281,30 @@ impl Engine {
             model.blocked = false;
         }
         let mut first = true;
-        while let Some((model, id)) = self.head() {
+        while let Some((model, slot)) = self.head() {
             if core::mem::take(&mut first)
-                && let Some(at) = self.is_stuck(now, id)
+                && let Some(at) = self.is_stuck(now, slot)
             {
                 #[cfg(feature = "audit")]
                 assert!(
-                    matches!(self.route(now, id, rng), Route::Wait(afresh) if afresh == at && self.idle.is_empty()),
-                    "{id:?} is no longer stuck"
+                    matches!(self.route(now, slot, rng), Route::Wait(afresh) if afresh == at && self.idle.is_empty()),
+                    "{:?} is no longer stuck",
+                    self.calls.states[slot].id
                 );
-                self.wait(now, model, id, at);
+                self.wait(now, model, slot, at);
                 continue;
             }
             self.known_until = Timestamp::MAX;
-            match self.route(now, id, rng) {
-                Route::Send(endpoint) => self.send(now, id, endpoint),
-                Route::Park(at) => self.park(id, at),
-                Route::End(why, retry_at) => self.end(now, id, EndReason::Refused { why, retry_at }),
+            match self.route(now, slot, rng) {
+                Route::Send(endpoint) => self.send(now, slot, endpoint),
+                Route::Park(at) => self.park(slot, at),
+                Route::End(why, retry_at) => self.end(now, slot, EndReason::Refused { why, retry_at }),
                 Route::Wait(at) => {
                     if !self.holds && self.models.iter().all(|model| !model.blocked) {
-                        self.remember_stuck(now, id, at);
+                        self.remember_stuck(now, slot, at);
                     }
                     let Err(passing) = self.pass(now, model) else { continue };
-                    self.wait(now, model, id, [at, passing].into_iter().flatten().min());
+                    self.wait(now, model, slot, [at, passing].into_iter().flatten().min());
                 }
             }
         }
@@ -308,21 +316,19 @@ impl Engine {
     }
 
     /// The first call of a model waits, and with it all the others.
-    fn wait(&mut self, now: Timestamp, model: ModelId, id: CallId, at: Option<Timestamp>) {
+    fn wait(&mut self, now: Timestamp, model: ModelId, slot: Slot, at: Option<Timestamp>) {
         self.model_mut(model).blocked = true;
-        self.hold(now, id);
+        self.hold(now, slot);
         self.next_start = [self.next_start, at].into_iter().flatten().min();
     }
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
     /// each token that flows in, and a large call would wait for ever. A pool closed for the day is kept from nobody.
-    fn hold(&mut self, now: Timestamp, id: CallId) {
+    fn hold(&mut self, now: Timestamp, slot: Slot) {
         if self.models.len() < 2 {
             return;
         }
-        let Some((model, tokens)) = self.calls.get(&id).map(|state| (state.model, state.tokens)) else {
-            return;
-        };
+        let CallState { model, tokens, .. } = self.calls.states[slot];
         let own = self.model(model).candidates.own;
         for index in 0.. {
             let Some(endpoint) = self.model(model).candidates.endpoints[..own].get(index).copied() else { break };
@@ -348,10 +354,9 @@ impl Engine {
             let Some(slot) = self.in_time_at(now, endpoint, model) else { continue };
             let state = &self.calls.states[slot];
             let (call, submitted) = (state.call(), state.submitted);
-            let Call { id, tokens, .. } = call;
-            match self.start(now, endpoint, tokens) {
+            match self.start(now, endpoint, call.tokens) {
                 Start::Now => {
-                    self.send(now, id, endpoint);
+                    self.send(now, slot, endpoint);
                     return Ok(());
                 }
                 Start::At(at, _) => next = sooner(next, at),
@@ -366,7 +371,7 @@ impl Engine {
 
     /// The most urgent waiting call that `endpoint` answers in time. Where service times are told apart, or calls have more
     /// time or less than the head had, some that are more urgent and take too long may hide it.
-    fn in_time_at(&self, now: Timestamp, endpoint: EndpointId, model: ModelId) -> Option<u32> {
+    fn in_time_at(&self, now: Timestamp, endpoint: EndpointId, model: ModelId) -> Option<Slot> {
         let times = &self.endpoints[usize::from(endpoint.0)].service_times;
         let queue = &self.model(model).queue;
         let head = &self.calls.states[queue.head()?];
@@ -394,33 +399,33 @@ impl Engine {
     }
 
     /// The first waiting call among the models whose head is not known to be stuck.
-    fn head(&self) -> Option<(ModelId, CallId)> {
+    fn head(&self) -> Option<(ModelId, Slot)> {
         let heads = self.models.iter().enumerate().filter(|(_, model)| !model.blocked);
         let first = heads.filter_map(|(index, model)| {
-            let state = &self.calls.states[model.queue.head()?];
-            Some((state.place, index, state.id))
+            let slot = model.queue.head()?;
+            Some((self.calls.states[slot].place, index, slot))
         });
-        let (_, index, id) = first.min()?;
-        Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), id))
+        let (_, index, slot) = first.min()?;
+        Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), slot))
     }
 
-    fn send(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId) {
-        self.unqueue(id);
-        self.calls.release(id);
-        self.launch(now, id, endpoint, None);
+    fn send(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId) {
+        self.unqueue(slot);
+        self.calls.release(slot);
+        self.launch(now, slot, endpoint, None);
     }
 
     /// An attempt goes out, alone or beside its `twin`.
-    pub(super) fn launch(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, twin: Option<AttemptId>) {
+    pub(super) fn launch(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, twin: Option<AttemptId>) {
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
-        let Some(state) = self.calls.get_mut(&id) else { return };
+        let state = &mut self.calls.states[slot];
         state.attempts += 1;
         if twin.is_none() {
             state.out(attempt);
         }
         let (number, submitted, capped) = (state.attempts, state.submitted, state.capped());
-        let Call { tokens, tenant, model, affinity, max_tokens, .. } = state.call();
+        let Call { id, tokens, tenant, model, affinity, max_tokens, .. } = state.call();
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -435,7 +440,7 @@ impl Engine {
         self.endpoints[index].concurrency.start();
         self.changed();
         let expires = now.saturating_add(self.policy.queue().lease);
-        let hedge_at = if twin.is_none() { self.hedge_at(now, id, endpoint) } else { None };
+        let hedge_at = if twin.is_none() { self.hedge_at(now, slot, endpoint) } else { None };
         self.attempts.insert(AttemptState {
             id: attempt,
             call: id,
@@ -473,18 +478,16 @@ impl Engine {
     }
 
     /// Lets a call step aside until the endpoint with its prompt cache can start it; once.
-    fn park(&mut self, id: CallId, at: Timestamp) {
-        self.unqueue(id);
-        if let Some(state) = self.calls.get_mut(&id) {
-            state.parked = true;
-        }
-        self.put_off(id, at);
+    fn park(&mut self, slot: Slot, at: Timestamp) {
+        self.unqueue(slot);
+        self.calls.states[slot].parked = true;
+        self.put_off(slot, at);
     }
 
     /// What was put off and is due goes back to its old place in the queue.
     fn release_delayed(&mut self, now: Timestamp) {
-        while let Some(id) = self.calls.pop_delayed(now) {
-            self.enqueue(id);
+        while let Some(slot) = self.calls.pop_delayed(now) {
+            self.enqueue(slot);
         }
     }
 
@@ -497,14 +500,14 @@ impl Engine {
             match self.latest_start(&call, submitted) {
                 Some(latest) if latest >= now => self.calls.watch(slot, Some(just_after(latest))),
                 _ if call.deadline.is_some_and(|deadline| deadline <= now) => {
-                    self.end(now, call.id, EndReason::Expired);
+                    self.end(now, slot, EndReason::Expired);
                 }
                 _ => {
                     let (why, retry_at) = match self.earliest_start(now, &call) {
                         Ok(earliest) => (Refusal::Deadline, self.retry_at(&call, submitted, earliest)),
                         Err(refusal) => refusal,
                     };
-                    self.end(now, call.id, EndReason::Refused { why, retry_at });
+                    self.end(now, slot, EndReason::Refused { why, retry_at });
                 }
             }
         }

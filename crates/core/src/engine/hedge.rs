@@ -3,6 +3,7 @@
 use super::Engine;
 use super::io::{AttemptId, CallId, Decision};
 use super::start::Start;
+use super::store::Slot;
 use crate::breaker::BreakerVerdict;
 use crate::budget::RetryKind;
 use crate::defaults::{HEDGE_MINIMUM_ANSWERS, HEDGES_SAVED};
@@ -24,9 +25,9 @@ impl Engine {
 
     /// When the attempt that goes out to `endpoint` will be hedged unless it has ended. A call that a quota has refused is
     /// not hedged: it would press on the quota.
-    pub(super) fn hedge_at(&self, now: Timestamp, id: CallId, endpoint: EndpointId) -> Option<Timestamp> {
+    pub(super) fn hedge_at(&self, now: Timestamp, slot: Slot, endpoint: EndpointId) -> Option<Timestamp> {
         let hedge = self.policy.hedge()?;
-        let state = self.calls.get(&id)?;
+        let state = &self.calls.states[slot];
         let call = state.call();
         let alone = self.model(state.model).candidates.endpoints.len() < 2;
         let times = &self.endpoints[usize::from(endpoint.0)].service_times.times(call.max_tokens);
@@ -42,20 +43,20 @@ impl Engine {
             if attempt.abandoned || attempt.twin.is_some() || self.hedge_credit < ONE {
                 continue;
             }
-            let call = attempt.call;
-            let Some(endpoint) = self.spare(now, call, attempt.endpoint, rng) else { continue };
+            let Some(slot) = self.calls.find(&attempt.call) else { continue };
+            let Some(endpoint) = self.spare(now, slot, attempt.endpoint, rng) else { continue };
             if self.budget.withdraw(now, RetryKind::Hedge).is_err() {
                 continue;
             }
             self.hedge_credit -= ONE;
-            self.launch(now, call, endpoint, Some(attempt.id));
+            self.launch(now, slot, endpoint, Some(attempt.id));
         }
     }
 
     /// An endpoint other than `first` that can start the call now and has room to spare.
-    fn spare(&mut self, now: Timestamp, id: CallId, first: EndpointId, rng: &mut dyn Rng) -> Option<EndpointId> {
+    fn spare(&mut self, now: Timestamp, slot: Slot, first: EndpointId, rng: &mut dyn Rng) -> Option<EndpointId> {
         let most = self.policy.hedge()?.pool_use_at_most_permille;
-        let state = self.calls.get(&id)?;
+        let state = &self.calls.states[slot];
         let (call, submitted) = (state.call(), state.submitted);
         if self.model(call.model).queue.head().is_some() {
             return None;

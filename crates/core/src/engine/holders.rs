@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 
 use super::calls::CallState;
-use super::io::{CallId, TenantId};
-use super::store::{Named, Store};
+use super::io::TenantId;
+use super::store::{Named, Slot, Store};
 use super::tree::{Links, NONE, Node, Tree};
 
 /// How much a tenant holds for its weight. The most comes first.
@@ -135,7 +135,7 @@ impl Holders {
             newer => calls[newer].older = older,
         }
         if state.load.calls == 0 {
-            self.holders.remove(u64::from(tenant.0));
+            self.holders.remove(holder);
         } else {
             self.by_load.insert(&mut self.holders, holder);
         }
@@ -144,10 +144,10 @@ impl Holders {
 
     /// Who gives way to one more call of `tenant`: the newest call of whoever holds the most for its weight, if that is
     /// more than `tenant` would hold with one more.
-    pub(super) fn gives_way(&self, calls: &Store<CallState>, tenant: TenantId, weight: u32) -> Option<CallId> {
+    pub(super) fn gives_way(&self, tenant: TenantId, weight: u32) -> Option<Slot> {
         let heaviest = self.holders[self.by_load.first()?];
         let own = self.holders.get(u64::from(tenant.0)).map_or(0, |holder| holder.load.calls);
         let with_it = Load { calls: own.saturating_add(1), weight: weight.max(1), tenant };
-        (heaviest.load.ratio(with_it) == Ordering::Greater).then(|| calls[heaviest.newest].id)
+        (heaviest.load.ratio(with_it) == Ordering::Greater).then_some(heaviest.newest)
     }
 }

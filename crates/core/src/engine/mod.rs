@@ -246,14 +246,14 @@ impl Engine {
 
     fn check(&self, input: &Input) -> Result<(), InputError> {
         match input {
-            Input::Submit(call) if self.calls.contains_key(&call.id) => Err(InputError::DuplicateCall(call.id)),
+            Input::Submit(call) if self.calls.find(&call.id).is_some() => Err(InputError::DuplicateCall(call.id)),
             Input::Submit(call) if usize::from(call.model.0) >= self.models.len() => {
                 Err(InputError::UnknownModel(call.model))
             }
             Input::Report { attempt, .. } if !self.attempts.contains_key(attempt) => {
                 Err(InputError::UnknownAttempt(*attempt))
             }
-            Input::Cancel(call) if !self.calls.contains_key(call) => Err(InputError::UnknownCall(*call)),
+            Input::Cancel(call) if self.calls.find(call).is_none() => Err(InputError::UnknownCall(*call)),
             _ => Ok(()),
         }
     }

@@ -245,13 +245,13 @@ impl Queue {
     fn forget(&mut self) {
         let floor = if self.turns.is_empty() { u64::MAX } else { self.floor() };
         while let Some(slot) = self.idle.first() {
-            let Tenant { id, served, out, .. } = self.tenants[slot];
+            let Tenant { served, out, .. } = self.tenants[slot];
             // Where its settlement is still to come, the others behind it are looked at then.
             if served > floor || out > 0 {
                 return;
             }
             self.idle.remove(&mut self.tenants, slot);
-            self.tenants.remove(u64::from(id.0));
+            self.tenants.remove(slot);
         }
     }
 }

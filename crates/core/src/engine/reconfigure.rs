@@ -131,30 +131,29 @@ impl Engine {
         all.sort_unstable();
         let mut homeless = Vec::new();
         for (_, id) in all {
-            let Some(state) = self.calls.get_mut(&id) else { continue };
+            let Some(slot) = self.calls.find(&id) else { continue };
+            let state = &mut self.calls.states[slot];
             match (place_of(models, state.model.0), state.phase()) {
                 (Some(model), phase) => {
                     state.model = ModelId(model);
                     let weight = self.policy.weight(state.tenant);
                     match phase {
-                        CallPhase::Waiting => self.enqueue(id),
-                        CallPhase::Delayed(_) => self.calls.rehold(id, weight),
+                        CallPhase::Waiting => self.enqueue(slot),
+                        CallPhase::Delayed(_) => self.calls.hold(slot, weight),
                         CallPhase::Out(_) => {}
                     }
                 }
-                (None, phase) => homeless.push((id, phase)),
+                (None, phase) => homeless.push((id, slot, phase)),
             }
         }
-        homeless.sort_unstable_by_key(|(id, _)| *id);
-        for (id, phase) in homeless {
-            self.abandon(id);
-            if phase == CallPhase::Waiting
-                && let Some(state) = self.calls.get_mut(&id)
-            {
+        homeless.sort_unstable_by_key(|(id, ..)| *id);
+        for (_, slot, phase) in homeless {
+            self.abandon(slot);
+            if phase == CallPhase::Waiting {
                 // It is in no queue of the new policy.
-                state.out(AttemptId(u64::MAX));
+                self.calls.states[slot].out(AttemptId(u64::MAX));
             }
-            self.end(now, id, EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None });
+            self.end(now, slot, EndReason::Refused { why: Refusal::NoEndpoint, retry_at: None });
         }
     }
 }

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::io::{AttemptId, CallId, EndReason};
-use super::{AttemptState, CallPhase, CallState, Engine};
+use super::store::Slot;
+use super::{AttemptState, CallPhase, Engine};
 use crate::backoff::Backoff;
 use crate::breaker::BreakerState;
 use crate::budget::RetryKind;
@@ -105,13 +106,14 @@ impl Engine {
         {
             return;
         }
+        let Some(slot) = self.calls.find(&attempt.call) else { return };
         if class == OutcomeClass::Success {
-            self.learn_spending(attempt.call, attempt.tokens, spent_tokens);
-            if self.lift_cap(now, attempt.call, &outcome) {
+            self.learn_spending(slot, attempt.tokens, spent_tokens);
+            if self.lift_cap(now, slot, &outcome) {
                 return;
             }
         }
-        self.conclude(now, attempt.call, endpoint, outcome, rng);
+        self.conclude(now, slot, endpoint, outcome, rng);
     }
 
     /// The pools in which an attempt was reserved, one after the other.
@@ -176,36 +178,35 @@ impl Engine {
         count * 100 > endpoints.len() * usize::from(self.policy.shut_at_most_percent())
     }
 
-    fn learn_spending(&mut self, call: CallId, reserved: u64, spent: u64) {
-        let Some(model) = self.calls.get(&call).map(|state| state.model) else { return };
+    fn learn_spending(&mut self, slot: Slot, reserved: u64, spent: u64) {
         let permille = spent.saturating_mul(1_000) / reserved.max(1);
-        let model = self.model_mut(model);
+        let model = self.model_mut(self.calls.states[slot].model);
         model.spent_permille = model.spent_permille - model.spent_permille / 16 + permille.min(100_000) / 16;
     }
 
     /// Ends the call or plans its next attempt.
-    fn conclude(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
+    fn conclude(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
         let retry = *self.policy.retry();
         let class = outcome.class;
         let failed = EndReason::Failed { class };
         let backoff: Option<&Backoff> = match class {
             OutcomeClass::Success => {
-                let charged = self.calls.get(&id).and_then(CallState::charged);
+                let charged = self.calls.states[slot].charged();
                 self.budget.success(now, charged);
-                return self.end(now, id, EndReason::Answered);
+                return self.end(now, slot, EndReason::Answered);
             }
-            OutcomeClass::Cancelled => return self.end(now, id, EndReason::Cancelled),
-            OutcomeClass::Refused | OutcomeClass::StreamBrokenDelivered => return self.end(now, id, failed),
-            OutcomeClass::TimedOut if !retry.timed_out => return self.end(now, id, failed),
-            OutcomeClass::ModelError if !retry.model_error => return self.end(now, id, failed),
+            OutcomeClass::Cancelled => return self.end(now, slot, EndReason::Cancelled),
+            OutcomeClass::Refused | OutcomeClass::StreamBrokenDelivered => return self.end(now, slot, failed),
+            OutcomeClass::TimedOut if !retry.timed_out => return self.end(now, slot, failed),
+            OutcomeClass::ModelError if !retry.model_error => return self.end(now, slot, failed),
             // The pools know when they refill; another endpoint may take the call at once.
             OutcomeClass::Throttled(_) => None,
-            OutcomeClass::Unusable => return self.reroute(now, id, endpoint, failed),
+            OutcomeClass::Unusable => return self.reroute(now, slot, endpoint, failed),
             OutcomeClass::Overloaded | OutcomeClass::Unavailable => Some(&retry.overloaded),
             OutcomeClass::NotReady => Some(&retry.not_ready),
             OutcomeClass::TimedOut | OutcomeClass::ModelError | OutcomeClass::StreamBroken => Some(&retry.other),
         };
-        let Some(state) = self.calls.get_mut(&id) else { return };
+        let state = &mut self.calls.states[slot];
         let throttled = matches!(class, OutcomeClass::Throttled(_));
         state.throttled += u32::from(throttled);
         // Refusals by quota cost no work and each waits for its pool, so a deadline is bound enough for them.
@@ -214,7 +215,7 @@ impl Engine {
             false => state.attempts - state.throttled >= retry.max_attempts,
         };
         if exhausted {
-            return self.end(now, id, failed);
+            return self.end(now, slot, failed);
         }
         state.failed_at = Some(endpoint);
         let delay = match backoff {
@@ -229,7 +230,7 @@ impl Engine {
         let mut bounded = false;
         let deadline = state.deadline().unwrap_or(Timestamp::MAX);
         if at >= deadline {
-            return self.end(now, id, failed);
+            return self.end(now, slot, failed);
         }
         match self.budget.withdraw(now, kind) {
             Ok(cost) => state.set_charged(cost),
@@ -239,16 +240,17 @@ impl Engine {
                 at = at.max(earliest);
                 state.set_charged(self.budget.promise(now, kind));
             }
-            Err(_) => return self.end(now, id, failed),
+            Err(_) => return self.end(now, slot, failed),
         }
-        self.put_off(id, at);
-        self.event(Event::RetryPlanned { call: id, at, class, bounded });
+        let call = state.id;
+        self.put_off(slot, at);
+        self.event(Event::RetryPlanned { call, at, class, bounded });
     }
 
     /// The endpoint turned out to be unusable: another one gets the call, if there is one. That is no retry of failed
     /// work, so it costs the budget nothing; each endpoint can do it to a call once.
-    fn reroute(&mut self, now: Timestamp, id: CallId, endpoint: EndpointId, failed: EndReason) {
-        let Some(state) = self.calls.get_mut(&id) else { return };
+    fn reroute(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, failed: EndReason) {
+        let state = &mut self.calls.states[slot];
         state.failed_at = Some(endpoint);
         let model = state.model;
         let usable = self
@@ -257,17 +259,18 @@ impl Engine {
             .endpoints
             .iter()
             .any(|endpoint| self.endpoints[usize::from(endpoint.0)].unusable_until <= now);
-        if usable { self.enqueue(id) } else { self.end(now, id, failed) }
+        if usable { self.enqueue(slot) } else { self.end(now, slot, failed) }
     }
 
     pub(super) fn cancel(&mut self, now: Timestamp, id: CallId) {
-        self.abandon(id);
-        self.end(now, id, EndReason::Cancelled);
+        let Some(slot) = self.calls.find(&id) else { return };
+        self.abandon(slot);
+        self.end(now, slot, EndReason::Cancelled);
     }
 
     /// Whatever is out for a call only settles from now on.
-    pub(super) fn abandon(&mut self, id: CallId) {
-        let Some(CallPhase::Out(attempt)) = self.calls.get(&id).map(CallState::phase) else { return };
+    pub(super) fn abandon(&mut self, slot: Slot) {
+        let CallPhase::Out(attempt) = self.calls.states[slot].phase() else { return };
         let twin = self.attempts.get(&attempt).and_then(|attempt| attempt.twin);
         for attempt in [Some(attempt), twin].into_iter().flatten() {
             if let Some(attempt) = self.attempts.get_mut(&attempt) {
@@ -278,8 +281,8 @@ impl Engine {
 
     /// `attempt` is the only one that is still out for its call.
     pub(super) fn only_out(&mut self, call: CallId, attempt: AttemptId) {
-        if let Some(state) = self.calls.get_mut(&call) {
-            state.out(attempt);
+        if let Some(slot) = self.calls.find(&call) {
+            self.calls.states[slot].out(attempt);
         }
     }
 
@@ -312,8 +315,8 @@ impl Engine {
             }
             if let Some(twin) = attempt.twin {
                 self.only_out(attempt.call, twin);
-            } else {
-                self.end(now, attempt.call, EndReason::Failed { class: OutcomeClass::TimedOut });
+            } else if let Some(slot) = self.calls.find(&attempt.call) {
+                self.end(now, slot, EndReason::Failed { class: OutcomeClass::TimedOut });
             }
         }
     }

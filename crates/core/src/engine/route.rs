@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use super::Engine;
 use super::explain::Standing;
-use super::io::{Call, CallId, Refusal};
+use super::io::{Call, Refusal};
 use super::start::Start;
+use super::store::Slot;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId, Policy, PoolId};
 use crate::random::{Rng, scale};
@@ -121,14 +122,14 @@ pub(super) fn nowhere(usable_at: Option<Timestamp>, largest: Option<u64>) -> (Re
 impl Engine {
     /// Picks the endpoint with the earliest useful start. Those of a later tier count while none before them can start
     /// the call within their patience. Takes one draw where several can start it now.
-    pub(super) fn route(&mut self, now: Timestamp, id: CallId, rng: &mut dyn Rng) -> Route {
-        let Some(state) = self.calls.get(&id) else { return Route::Wait(None) };
+    pub(super) fn route(&mut self, now: Timestamp, slot: Slot, rng: &mut dyn Rng) -> Route {
+        let state = &self.calls.states[slot];
         let (call, submitted, failed_at, parked) = (state.call(), state.submitted, state.failed_at, state.parked);
         let home = call.affinity.and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
         let mut home_at = None;
         self.ready.clear();
         self.idle.clear();
-        self.history.consider(id);
+        self.history.consider(call.id);
         let mut prospect = Prospect::default();
         let mut index = 0;
         for tier in 0.. {

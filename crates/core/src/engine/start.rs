@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::io::CallId;
+use super::store::Slot;
 use crate::breaker::BreakerVerdict;
 use crate::defaults::MOST_TOKENS;
 use crate::limiter::Admission;
@@ -54,18 +55,19 @@ impl Engine {
         }
     }
 
-    /// Whether `id`, which is first of all, is known to wait; then until when, if that is known.
-    pub(super) fn is_stuck(&self, now: Timestamp, id: CallId) -> Option<Option<Timestamp>> {
+    /// Whether the call in `slot`, which is first of all, is known to wait; then until when, if that is known.
+    pub(super) fn is_stuck(&self, now: Timestamp, slot: Slot) -> Option<Option<Timestamp>> {
         let Stuck { call, changes, from, until, at } = self.stuck?;
-        let known = call == id && changes == self.changes && from <= now && now < until;
+        let known = call == self.calls.states[slot].id && changes == self.changes && from <= now && now < until;
         known.then_some(at)
     }
 
-    /// Remembers that `id`, which is first of all, was found at `now` to wait until `at`.
-    pub(super) fn remember_stuck(&mut self, now: Timestamp, id: CallId, at: Option<Timestamp>) {
+    /// Remembers that the call in `slot`, which is first of all, was found at `now` to wait until `at`.
+    pub(super) fn remember_stuck(&mut self, now: Timestamp, slot: Slot, at: Option<Timestamp>) {
         let until = self.known_until.min(at.unwrap_or(Timestamp::MAX));
+        let call = self.calls.states[slot].id;
         // Where an endpoint is free but too slow, what may pass the call depends on the others that wait.
-        self.stuck = self.idle.is_empty().then_some(Stuck { call: id, changes: self.changes, from: now, until, at });
+        self.stuck = self.idle.is_empty().then_some(Stuck { call, changes: self.changes, from: now, until, at });
     }
 
     /// Something happened that may change when a call can start.

@@ -5,6 +5,9 @@ use core::ops::{Index, IndexMut};
 
 use super::tree::NONE;
 
+/// Where an item is in its [`Store`], for as long as it is there.
+pub(super) type Slot = u32;
+
 /// An item that a [`Store`] can hold.
 pub(super) trait Named {
     /// No two items in a store have the same.
@@ -32,7 +35,7 @@ impl<T: Named + Copy> Store<T> {
     }
 
     /// The slot of the item of this name.
-    pub(super) fn find(&self, name: u64) -> Option<u32> {
+    pub(super) fn find(&self, name: u64) -> Option<Slot> {
         self.index.find(tag(name), |slot| self[slot].name() == name)
     }
 
@@ -45,7 +48,7 @@ impl<T: Named + Copy> Store<T> {
     }
 
     /// Puts in an item whose name no other has.
-    pub(super) fn insert(&mut self, item: T) -> u32 {
+    pub(super) fn insert(&mut self, item: T) -> Slot {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self[slot] = item;
@@ -63,11 +66,12 @@ impl<T: Named + Copy> Store<T> {
         slot
     }
 
-    pub(super) fn remove(&mut self, name: u64) -> Option<T> {
-        let slot = self.find(name)?;
-        self.index.remove(tag(name), slot);
+    /// Takes out the item in a slot that is in use.
+    pub(super) fn remove(&mut self, slot: Slot) -> T {
+        let item = self[slot];
+        self.index.remove(tag(item.name()), slot);
         self.free.push(slot);
-        Some(self[slot])
+        item
     }
 
     /// The items, in no particular order.
@@ -228,7 +232,8 @@ mod tests {
                 let name = if wide { name << shift } else { name };
                 let item = Item(name, step as u64);
                 if remove == 0 {
-                    prop_assert_eq!(store.remove(name), model.remove(&name));
+                    let removed = store.find(name).map(|slot| store.remove(slot));
+                    prop_assert_eq!(removed, model.remove(&name));
                 } else if let alloc::collections::btree_map::Entry::Vacant(vacant) = model.entry(name) {
                     vacant.insert(item);
                     let slot = store.insert(item);
@@ -264,7 +269,8 @@ mod tests {
         for name in 0..10_000 {
             store.insert(Item(name, name));
             if name >= 10 {
-                assert_eq!(store.remove(name - 10), Some(Item(name - 10, name - 10)));
+                let slot = store.find(name - 10).unwrap();
+                assert_eq!(store.remove(slot), Item(name - 10, name - 10));
             }
         }
         assert_eq!(store.items.len(), 11);
