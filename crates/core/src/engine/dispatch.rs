@@ -390,7 +390,7 @@ impl Engine {
             None
         });
         // An endpoint that is too slow for all who wait would stay so for ever, if nobody tried it.
-        let newest = || queue.due_last(&self.calls.states).filter(|slot| self.calls.states[*slot].submitted == now);
+        let newest = || queue.due_last().filter(|slot| self.calls.states[*slot].submitted == now);
         match found.min() {
             Some((_, slot)) => Some(slot),
             None if self.endpoints[usize::from(endpoint.0)].concurrency.in_flight() == 0 => newest(),

@@ -90,16 +90,18 @@ impl Holders {
         let tenant = calls[call].tenant;
         let holder = match self.holders.find(u64::from(tenant.0)) {
             Some(holder) => {
-                self.by_load.remove(&mut self.holders, holder);
+                self.by_load.rekey(&mut self.holders, holder, |holder| holder.load.calls += 1);
                 holder
             }
             None => {
-                let load = Load { calls: 0, weight: weight.max(1), tenant };
-                self.holders.insert(Holder { load, oldest: NONE, newest: NONE, links: Links::NEW })
+                let load = Load { calls: 1, weight: weight.max(1), tenant };
+                let new = Holder { load, oldest: NONE, newest: NONE, links: Links::NEW };
+                let holder = self.holders.insert(new);
+                self.by_load.insert(&mut self.holders, holder);
+                holder
             }
         };
         let state = &mut self.holders[holder];
-        state.load.calls += 1;
         if calls[call].attempts == 0 {
             (calls[call].older, calls[call].newer) = (state.newest, NONE);
             match state.newest {
@@ -115,7 +117,6 @@ impl Holders {
             }
             state.oldest = call;
         }
-        self.by_load.insert(&mut self.holders, holder);
         self.calls += 1;
     }
 
@@ -123,9 +124,7 @@ impl Holders {
     pub(super) fn remove(&mut self, calls: &mut Store<CallState>, call: u32) {
         let CallState { tenant, older, newer, .. } = calls[call];
         let Some(holder) = self.holders.find(u64::from(tenant.0)) else { return };
-        self.by_load.remove(&mut self.holders, holder);
         let state = &mut self.holders[holder];
-        state.load.calls -= 1;
         match older {
             NONE => state.oldest = newer,
             older => calls[older].newer = newer,
@@ -134,10 +133,11 @@ impl Holders {
             NONE => state.newest = older,
             newer => calls[newer].older = older,
         }
-        if state.load.calls == 0 {
+        if state.load.calls == 1 {
+            self.by_load.remove(&mut self.holders, holder);
             self.holders.remove(holder);
         } else {
-            self.by_load.insert(&mut self.holders, holder);
+            self.by_load.rekey(&mut self.holders, holder, |holder| holder.load.calls -= 1);
         }
         self.calls -= 1;
     }

@@ -142,8 +142,8 @@ impl Queue {
     }
 
     /// The least urgent call of those that have a deadline.
-    pub(super) fn due_last(&self, calls: &Store<CallState>) -> Option<u32> {
-        self.by_deadline.last(calls)
+    pub(super) fn due_last(&self) -> Option<u32> {
+        self.by_deadline.last()
     }
 
     pub(super) fn insert(&mut self, calls: &mut Store<CallState>, call: u32, weight: u32) {
@@ -228,9 +228,7 @@ impl Queue {
     fn count(&mut self, tenant: TenantId, change: impl FnOnce(&mut Tenant)) {
         let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
         let tree = if self.tenants[slot].waiting == 0 { &mut self.idle } else { &mut self.turns };
-        tree.remove(&mut self.tenants, slot);
-        change(&mut self.tenants[slot]);
-        tree.insert(&mut self.tenants, slot);
+        tree.rekey(&mut self.tenants, slot, change);
     }
 
     /// What the least served waiting tenant stands at; it never goes back.

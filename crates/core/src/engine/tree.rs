@@ -28,11 +28,13 @@ pub(super) trait Node<O> {
 /// A treap: ordered by key from left to right and by rank from the top down, where a node's rank is a hash of its number.
 /// So its shape is that of a tree built in random order, whatever the order of insertion, and the same in every run.
 ///
-/// `first` takes constant time, all else time in the logarithm of the size. No two nodes may have the same key.
+/// `first` and `last` take constant time, all else time in the logarithm of the size. Most nodes come in at the end and go
+/// at the beginning, which needs no comparing. No two nodes may have the same key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tree<O> {
     root: u32,
     first: u32,
+    last: u32,
     order: PhantomData<O>,
 }
 
@@ -59,7 +61,7 @@ const fn rank(node: u32) -> u32 {
 }
 
 impl<O> Tree<O> {
-    pub(super) const NEW: Self = Self { root: NONE, first: NONE, order: PhantomData };
+    pub(super) const NEW: Self = Self { root: NONE, first: NONE, last: NONE, order: PhantomData };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.root == NONE
@@ -71,23 +73,34 @@ impl<O> Tree<O> {
     }
 
     /// The node with the greatest key.
-    pub(super) fn last<T: Node<O>>(&self, nodes: &Store<T>) -> Option<u32> {
-        let (mut found, mut at) = (None, self.root);
-        while at != NONE {
-            found = Some(at);
-            at = child(nodes, at, RIGHT);
-        }
-        found
+    pub(super) fn last(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
     }
 
     /// Puts a node in that is in no tree of this order.
     pub(super) fn insert<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) {
+        if self.root == NONE {
+            nodes[node].links_mut().children = [NONE; 2];
+            (self.root, self.first, self.last) = (node, node, node);
+            return;
+        }
         let key = nodes[node].key();
-        if self.first == NONE || key < nodes[self.first].key() {
+        let rank_of_node = rank(node);
+        let (mut hole, mut at) = (ROOT, self.root);
+        if nodes[self.last].key() < key {
+            self.last = node;
+            while at != NONE && rank(at) > rank_of_node {
+                hole = (at, RIGHT);
+                at = child(nodes, at, RIGHT);
+            }
+            self.put(nodes, hole, node);
+            nodes[node].links_mut().children = [at, NONE];
+            return;
+        }
+        if key < nodes[self.first].key() {
             self.first = node;
         }
-        let (mut hole, mut at) = (ROOT, self.root);
-        while at != NONE && rank(at) > rank(node) {
+        while at != NONE && rank(at) > rank_of_node {
             let side = usize::from(nodes[at].key() < key);
             hole = (at, side);
             at = child(nodes, at, side);
@@ -112,20 +125,30 @@ impl<O> Tree<O> {
 
     /// Takes a node out; says whether it was in.
     pub(super) fn remove<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) -> bool {
-        let key = nodes[node].key();
         let (mut hole, mut at) = (ROOT, self.root);
-        while at != node {
-            if at == NONE {
-                return false;
+        if node == self.first {
+            while at != node {
+                hole = (at, LEFT);
+                at = child(nodes, at, LEFT);
             }
-            let side = usize::from(nodes[at].key() < key);
-            hole = (at, side);
-            at = child(nodes, at, side);
+        } else {
+            let key = nodes[node].key();
+            while at != node {
+                if at == NONE {
+                    return false;
+                }
+                let side = usize::from(nodes[at].key() < key);
+                hole = (at, side);
+                at = child(nodes, at, side);
+            }
         }
-        let (mut below, mut above) = (child(nodes, node, LEFT), child(nodes, node, RIGHT));
-        if self.first == node {
-            // Nothing is to its left, so the next one is the least to its right, or the one above it.
-            self.first = if above == NONE { hole.0 } else { leftmost(nodes, above) };
+        let [mut below, mut above] = nodes[node].links().children;
+        // Nothing is beyond the first and the last, so the next one is the nearest on the inner side, or the one above.
+        if node == self.first {
+            self.first = if above == NONE { hole.0 } else { outermost(nodes, above, LEFT) };
+        }
+        if node == self.last {
+            self.last = if below == NONE { hole.0 } else { outermost(nodes, below, RIGHT) };
         }
         while below != NONE && above != NONE {
             if rank(below) > rank(above) {
@@ -140,6 +163,17 @@ impl<O> Tree<O> {
         }
         self.put(nodes, hole, if below == NONE { above } else { below });
         true
+    }
+
+    /// Changes the key of a node that is in.
+    pub(super) fn rekey<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32, change: impl FnOnce(&mut T)) {
+        // Nobody else is there to be before or after.
+        if self.first == self.last {
+            return change(&mut nodes[node]);
+        }
+        self.remove(nodes, node);
+        change(&mut nodes[node]);
+        self.insert(nodes, node);
     }
 
     /// The node with the least key that is not below `key`.
@@ -180,11 +214,12 @@ fn child<O, T: Node<O>>(nodes: &Store<T>, node: u32, side: usize) -> u32 {
     nodes[node].links().children[side]
 }
 
-fn leftmost<O, T: Node<O>>(nodes: &Store<T>, mut node: u32) -> u32 {
+/// The one farthest to this side below `node`, or itself.
+fn outermost<O, T: Node<O>>(nodes: &Store<T>, mut node: u32, side: usize) -> u32 {
     loop {
-        match child(nodes, node, LEFT) {
+        match child(nodes, node, side) {
             NONE => return node,
-            left => node = left,
+            next => node = next,
         }
     }
 }
@@ -261,12 +296,16 @@ mod tests {
                         model.remove(&nodes[node].key);
                         prop_assert!(tree.remove(&mut nodes, node));
                         prop_assert!(!tree.remove(&mut nodes, node));
-                        nodes.remove(name);
+                        nodes.remove(node);
                     }
-                    Some(_) => {}
+                    Some(node) => {
+                        model.remove(&nodes[node].key);
+                        tree.rekey(&mut nodes, node, |item| item.key = key);
+                        model.insert(key, node);
+                    }
                 }
                 prop_assert_eq!(tree.first(), model.values().next().copied());
-                prop_assert_eq!(tree.last(&nodes), model.values().next_back().copied());
+                prop_assert_eq!(tree.last(), model.values().next_back().copied());
                 prop_assert_eq!(tree.is_empty(), model.is_empty());
                 prop_assert_eq!(tree.at_or_after(&nodes, &key), model.range(key..).next().map(|(_, node)| *node));
                 prop_assert_eq!(tree.count_below(&nodes, &key), model.range(..key).count());
