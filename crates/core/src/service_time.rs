@@ -48,13 +48,13 @@ struct Mark {
     /// Its bucket, and how many times lie below.
     at: usize,
     below: u32,
-    /// The end of that bucket; zero before the first time.
-    bound: Duration,
+    /// The end of that bucket in microseconds; zero before the first time.
+    bound: u64,
 }
 
 impl Mark {
     const fn new(permille: u32) -> Self {
-        Self { permille, at: 0, below: 0, bound: Duration::ZERO }
+        Self { permille, at: 0, below: 0, bound: 0 }
     }
 
     fn seek(&mut self, counts: &[u16; BUCKETS], total: u32) {
@@ -67,7 +67,7 @@ impl Mark {
             self.below += u32::from(counts[self.at]);
             self.at += 1;
         }
-        self.bound = Duration::from_micros(upper_bound(self.at));
+        self.bound = upper_bound(self.at);
     }
 }
 
@@ -182,12 +182,22 @@ impl ServiceTime {
     /// What must be allowed for so that nearly every attempt ends within it.
     #[must_use]
     pub const fn allowance(&self) -> Duration {
+        Duration::from_micros(self.usual.bound)
+    }
+
+    /// The same in microseconds.
+    pub(crate) const fn allowance_us(&self) -> u64 {
         self.usual.bound
     }
 
     /// What must be allowed for so that most attempts end within it, where there is no time for more.
     #[must_use]
     pub const fn least_allowance(&self) -> Duration {
+        Duration::from_micros(self.least.bound)
+    }
+
+    /// The same in microseconds.
+    pub(crate) const fn least_allowance_us(&self) -> u64 {
         self.least.bound
     }
 

@@ -59,10 +59,11 @@ fn class(max_tokens: Option<u32>) -> usize {
     SERVICE_TIME_SIZES.iter().position(|size| max_tokens <= *size).unwrap_or(SERVICE_TIME_SIZES.len())
 }
 
-fn bounded(times: &ServiceTime, within: Duration) -> Duration {
-    let share = Duration::from_micros(micros(within).saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000);
-    let usual = times.allowance();
-    if usual <= share { usual } else { times.least_allowance().max(share).min(usual) }
+/// In microseconds.
+fn bounded(times: &ServiceTime, within: u64) -> u64 {
+    let share = within.saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000;
+    let usual = times.allowance_us();
+    if usual <= share { usual } else { times.least_allowance_us().max(share).min(usual) }
 }
 
 impl ServiceTimes {
@@ -118,6 +119,11 @@ impl ServiceTimes {
     /// ```
     #[must_use]
     pub fn allowance_within(&self, within: Duration, max_tokens: Option<u32>) -> Duration {
+        Duration::from_micros(self.allowance_within_us(micros(within), max_tokens))
+    }
+
+    /// The same in microseconds.
+    pub(crate) fn allowance_within_us(&self, within: u64, max_tokens: Option<u32>) -> u64 {
         bounded(self.times(max_tokens), within)
     }
 
@@ -140,7 +146,7 @@ impl ServiceTimes {
     /// What must be allowed for in a call that has `within`, by the distributions in use, each once.
     pub fn allowances(&self, within: Duration) -> impl Iterator<Item = Duration> {
         let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
-        core::iter::once(&self.all).chain(used.map(|times| &**times)).map(move |times| bounded(times, within))
+        core::iter::once(&self.all).chain(used.map(|times| &**times)).map(move |times| Duration::from_micros(bounded(times, micros(within))))
     }
 
     /// What is worth remembering.

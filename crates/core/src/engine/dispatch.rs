@@ -7,6 +7,7 @@ use super::explain::Standing;
 use super::io::{AttemptId, Call, Decision, EndReason, Refusal};
 use super::route::{Route, nowhere, sooner};
 use super::start::Start;
+use super::queue::Ahead;
 use super::store::Slot;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
@@ -27,6 +28,18 @@ fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
 /// From when on a waiting call is too late to be started, whose last moment this is.
 fn just_after(latest: Timestamp) -> Timestamp {
     latest.saturating_add(Duration::from_micros(1))
+}
+
+/// What decides how late a call may start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    deadline: Option<Timestamp>,
+    submitted: Timestamp,
+    /// How long it has in all, in microseconds.
+    within: u64,
+    /// Nobody of its model had waited for as long when it was submitted.
+    young: bool,
+    max_tokens: Option<u32>,
 }
 
 impl Engine {
@@ -74,7 +87,9 @@ impl Engine {
             return self.some_start(now, call).map(|()| None);
         }
         let earliest = self.earliest_start(now, call)?;
-        let drain = self.drain_time(call, now);
+        let ahead = self.ahead(call);
+        let by_quotas = self.drain_by_quotas(call, ahead);
+        let drain = by_quotas.max(self.drain_by_slots(call, now, ahead));
         let mut other = None;
         if full {
             let weight = self.policy.weight(call.tenant);
@@ -93,10 +108,11 @@ impl Engine {
         let young = call.deadline.is_none_or(|deadline| {
             self.model(call.model).queue.was_empty(now, deadline.saturating_since(now).saturating_mul(2))
         });
-        let certain = if young { self.drain_by_quotas(call) } else { drain };
+        let certain = if young { by_quotas } else { drain };
         let start = earliest.max(now.saturating_add(certain));
-        if latest.is_some_and(|latest| start > latest) {
-            return Err((Refusal::Deadline, self.retry_at(call, now, earliest)));
+        if let Some(latest) = latest.filter(|latest| start > *latest) {
+            let drain = by_quotas.max(self.drain_by_slots(call, earliest, ahead));
+            return Err((Refusal::Deadline, (latest >= now).then(|| earliest.saturating_add(drain))));
         }
         Ok(other)
     }
@@ -149,16 +165,20 @@ impl Engine {
 
     /// How long those who wait before one more call like this keep its pools and its endpoints busy, by the limits of `now`.
     fn drain_time(&self, call: &Call, now: Timestamp) -> Duration {
-        self.drain_by_quotas(call).max(self.drain_by_slots(call, now))
+        let ahead = self.ahead(call);
+        self.drain_by_quotas(call, ahead).max(self.drain_by_slots(call, now, ahead))
+    }
+
+    fn ahead(&self, call: &Call) -> Ahead {
+        self.model(call.model).queue.ahead(call.tenant, self.policy.weight(call.tenant))
     }
 
     /// The same by slots alone: zero where an endpoint is not known to lack them.
-    fn drain_by_slots(&self, call: &Call, now: Timestamp) -> Duration {
-        let state = self.model(call.model);
-        let (calls, _) = state.queue.ahead(call.tenant, self.policy.weight(call.tenant));
-        if calls == 0 {
+    fn drain_by_slots(&self, call: &Call, now: Timestamp, ahead: Ahead) -> Duration {
+        if ahead.calls == 0 {
             return Duration::ZERO;
         }
+        let state = self.model(call.model);
         let per_minute = |id: &EndpointId| -> Option<u128> {
             let endpoint = &self.endpoints[usize::from(id.0)];
             let pools = &self.policy.endpoints()[usize::from(id.0)].pools;
@@ -169,17 +189,16 @@ impl Engine {
         };
         let rate: Option<u128> = state.candidates.endpoints.iter().map(per_minute).sum();
         rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_micros(u64::try_from(calls * MINUTE_US / rate.max(1)).unwrap_or(u64::MAX))
+            Duration::from_micros(u64::try_from(ahead.calls * MINUTE_US / rate.max(1)).unwrap_or(u64::MAX))
         })
     }
 
     /// The same by quotas alone, by what those who wait are expected to be settled at.
-    fn drain_by_quotas(&self, call: &Call) -> Duration {
-        let state = self.model(call.model);
-        let (calls, tokens) = state.queue.ahead(call.tenant, self.policy.weight(call.tenant));
+    fn drain_by_quotas(&self, call: &Call, Ahead { calls, tokens }: Ahead) -> Duration {
         if calls == 0 {
             return Duration::ZERO;
         }
+        let state = self.model(call.model);
         let tokens = tokens * u128::from(state.spent_permille) / 1_000;
         let per_minute = |quota: Quota| -> Option<u128> {
             state.candidates.pools.iter().map(|pool| self.pools[usize::from(pool.0)].limit(quota).map(u128::from)).sum()
@@ -192,8 +211,17 @@ impl Engine {
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
     pub(super) fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         call.deadline?;
+        let due = self.due(call, submitted);
         let endpoints = &self.model(call.model).candidates.endpoints;
-        endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, call, submitted)).max()
+        endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, &due)).max()
+    }
+
+    /// What decides how late this call, submitted then, may start.
+    pub(super) fn due(&self, call: &Call, submitted: Timestamp) -> Due {
+        let deadline = call.deadline.unwrap_or(Timestamp::MAX);
+        let within = deadline.saturating_since(submitted);
+        let young = self.model(call.model).queue.was_empty(submitted, within);
+        Due { deadline: call.deadline, submitted, within: micros(within), young, max_tokens: call.max_tokens }
     }
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
@@ -204,17 +232,16 @@ impl Engine {
     ///
     /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
     /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
-    pub(super) fn latest_start_at(&self, endpoint: EndpointId, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
-        let deadline = call.deadline?;
+    pub(super) fn latest_start_at(&self, endpoint: EndpointId, due: &Due) -> Option<Timestamp> {
+        let Due { deadline, submitted, within, young, max_tokens } = *due;
         let state = &self.endpoints[usize::from(endpoint.0)];
-        let within = deadline.saturating_since(submitted);
         let times = &state.service_times;
-        let allowance = if self.model(call.model).queue.was_empty(submitted, within) {
-            times.times(call.max_tokens).least_allowance()
+        let allowance = if young {
+            times.times(max_tokens).least_allowance_us()
         } else {
-            times.allowance_within(within, call.max_tokens)
+            times.allowance_within_us(within, max_tokens)
         };
-        let latest = deadline.saturating_sub(allowance);
+        let latest = Timestamp::from_micros(deadline?.as_micros().saturating_sub(allowance));
         Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
     }
 
@@ -362,7 +389,7 @@ impl Engine {
                 Start::At(at, _) => next = sooner(next, at),
                 Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
             }
-            if let Some(latest) = self.latest_start_at(endpoint, &call, submitted) {
+            if let Some(latest) = self.latest_start_at(endpoint, &self.due(&call, submitted)) {
                 next = sooner(next, just_after(latest));
             }
         }
@@ -377,15 +404,16 @@ impl Engine {
         let head = &self.calls.states[queue.head()?];
         let within = head.deadline()?.saturating_since(head.submitted);
         let found = times.allowances(within).filter_map(|allowance| {
-            let mut due = now.saturating_add(allowance);
+            let mut from = now.saturating_add(allowance);
             for _ in 0..PASSING_LOOKED_AT {
-                let slot = queue.due_from(&self.calls.states, due)?;
+                let slot = queue.due_from(&self.calls.states, from)?;
                 let state = &self.calls.states[slot];
                 let (call, deadline) = (state.call(), state.deadline()?);
-                if self.latest_start_at(endpoint, &call, state.submitted).is_some_and(|latest| now <= latest) {
+                let due = self.due(&call, state.submitted);
+                if self.latest_start_at(endpoint, &due).is_some_and(|latest| now <= latest) {
                     return Some((deadline, slot));
                 }
-                due = deadline.saturating_add(Duration::from_micros(1));
+                from = just_after(deadline);
             }
             None
         });

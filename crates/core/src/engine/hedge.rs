@@ -61,10 +61,11 @@ impl Engine {
         if self.model(call.model).queue.head().is_some() {
             return None;
         }
+        let due = self.due(&call, submitted);
         self.ready.clear();
         for index in 0.. {
             let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
-            let late = self.latest_start_at(endpoint, &call, submitted).is_some_and(|last| now > last);
+            let late = self.latest_start_at(endpoint, &due).is_some_and(|last| now > last);
             if endpoint == first || late || self.start(now, endpoint, call.tokens) != Start::Now {
                 continue;
             }

@@ -47,6 +47,13 @@ impl Named for Tenant {
     }
 }
 
+/// What is served before a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    pub(super) calls: u128,
+    pub(super) tokens: u128,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct ByService;
 
@@ -107,9 +114,9 @@ impl Queue {
         }
     }
 
-    /// Calls and tokens that will be served before one more call of `tenant`: all that wait, or, where that is less,
+    /// What will be served before one more call of `tenant`: all that wait, or, where that is less,
     /// its own together with the share of the others meanwhile.
-    pub(super) fn ahead(&self, tenant: TenantId, weight: u32) -> (u128, u128) {
+    pub(super) fn ahead(&self, tenant: TenantId, weight: u32) -> Ahead {
         let (own_calls, own_tokens, active) = match self.tenants.get(u64::from(tenant.0)) {
             Some(state) if state.waiting > 0 => (u64::from(state.waiting), state.tokens, self.weights),
             _ => (0, 0, self.weights + u64::from(weight)),
@@ -118,7 +125,7 @@ impl Queue {
             let shared = u128::from(own) * u128::from(active) / u128::from(weight.max(1));
             shared.min(u128::from(all))
         };
-        (share(own_calls, self.calls as u64), share(own_tokens, self.tokens))
+        Ahead { calls: share(own_calls, self.calls as u64), tokens: share(own_tokens, self.tokens) }
     }
 
     /// How many calls of the same tenant wait before this place.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Engine;
+use super::dispatch::Due;
 use super::explain::Standing;
 use super::io::{Call, Refusal};
 use super::start::Start;
@@ -127,6 +128,7 @@ impl Engine {
         let (call, submitted, failed_at, parked) = (state.call(), state.submitted, state.failed_at, state.parked);
         let home = call.affinity.and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
         let mut home_at = None;
+        let due = self.due(&call, submitted);
         self.ready.clear();
         self.idle.clear();
         self.history.consider(call.id);
@@ -143,7 +145,7 @@ impl Engine {
             }
             while index < until {
                 let endpoint = self.model(call.model).candidates.endpoints[index];
-                let at = self.look(now, endpoint, &call, submitted, &mut prospect);
+                let at = self.look(now, endpoint, call.tokens, &due, &mut prospect);
                 if Some(endpoint) == home {
                     home_at = at;
                 }
@@ -183,12 +185,12 @@ impl Engine {
         &mut self,
         now: Timestamp,
         endpoint: EndpointId,
-        call: &Call,
-        submitted: Timestamp,
+        tokens: u64,
+        due: &Due,
         prospect: &mut Prospect,
     ) -> Option<Timestamp> {
-        let last = self.latest_start_at(endpoint, call, submitted);
-        let start = self.start(now, endpoint, call.tokens);
+        let last = self.latest_start_at(endpoint, due);
+        let start = self.start(now, endpoint, tokens);
         let slow = start == Start::Now && last.is_some_and(|last| now > last);
         self.history.view(endpoint, if slow { Standing::TooSlow } else { Standing::of(start) });
         match start {

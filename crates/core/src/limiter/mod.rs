@@ -235,10 +235,14 @@ impl Limiter {
     fn look_closely(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
         if self.in_flight < self.concurrency {
             self.charge(now);
-            if let Some(given) = self.room(now)
-                && tokens <= given.tokens
+            if let Some(room) = self.room_of_tokens(now)
+                && tokens <= room
             {
+                let Some(requests) = self.requests.room(now).filter(|requests| *requests > 0) else {
+                    return self.earliest_request(now, room);
+                };
                 let until = self.requests.still_until().min(self.tokens.still_until()).min(self.day.still_until());
+                let given = Amounts { requests, tokens: room };
                 self.allowance = Allowance::new(now.max(self.day.counts_from()), until, given);
                 self.refusals.end();
                 return Ok(());
@@ -264,17 +268,19 @@ impl Limiter {
         true
     }
 
-    /// What there is room for, at least one request.
-    fn room(&mut self, now: Timestamp) -> Option<Amounts> {
-        let requests = self.requests.room(now).filter(|requests| *requests > 0)?;
-        let tokens = self.tokens.room(now)?;
-        Some(Amounts { requests, tokens: tokens.min(self.day.room(now)?) })
+    /// How many tokens there is room for.
+    fn room_of_tokens(&mut self, now: Timestamp) -> Option<u64> {
+        Some(self.tokens.room(now)?.min(self.day.room(now)?))
     }
 
-    /// How large a call may be for which only a request is missing.
-    fn room_but_for_requests(&mut self, now: Timestamp) -> u64 {
-        let tokens = self.tokens.room(now).unwrap_or(0);
-        tokens.min(self.day.room(now).unwrap_or(0))
+    /// The exact answer where nothing but a request is missing, for whoever asks for no more tokens than there is room for.
+    fn earliest_request(&mut self, now: Timestamp, room: u64) -> Result<(), Admission> {
+        let at = self.requests.earliest(now, 1);
+        if at <= now {
+            return Ok(());
+        }
+        self.refusals.keep(now, room, (at, Quota::Requests), self.steady_until());
+        Err(Admission::NotBefore(at, Quota::Requests))
     }
 
     /// The exact answer, for what there is no room for or what leaves a debt.
@@ -297,8 +303,7 @@ impl Limiter {
         if at <= now {
             return Ok(());
         }
-        let told = if quota == Quota::Requests { tokens.max(self.room_but_for_requests(now)) } else { tokens };
-        self.refusals.keep(now, told, (at, quota), self.steady_until());
+        self.refusals.keep(now, tokens, (at, quota), self.steady_until());
         Err(Admission::NotBefore(at, quota))
     }
 
