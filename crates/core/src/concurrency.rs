@@ -134,6 +134,12 @@ impl AdaptiveConcurrency {
         }
     }
 
+    /// Whether there is a limit at all.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.carried.is_some()
+    }
+
     /// Whether one more attempt may start at `now`.
     #[must_use]
     pub fn admits(&self, now: Timestamp) -> bool {

@@ -112,8 +112,9 @@ impl ServiceTime {
         }
     }
 
-    /// One attempt was served in `took`.
-    pub fn observe(&mut self, took: Duration) {
+    /// One attempt was served in `took`. Returns whether one of the allowances moved.
+    pub fn observe(&mut self, took: Duration) -> bool {
+        let before = (self.usual.bound, self.least.bound);
         let index = bucket(micros(took));
         self.counts[index] += 1;
         self.total += 1;
@@ -122,6 +123,7 @@ impl ServiceTime {
         }
         self.forget();
         self.seek();
+        before != (self.usual.bound, self.least.bound)
     }
 
     /// What is worth remembering.

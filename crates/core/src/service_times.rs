@@ -73,23 +73,27 @@ impl ServiceTimes {
         Self { all: ServiceTime::new(), classes: [const { None }; CLASSES], heard: [false; CLASSES] }
     }
 
-    /// One attempt, whose answer was allowed `max_tokens` tokens, was served in `took`.
-    pub fn observe(&mut self, took: Duration, max_tokens: Option<u32>) {
+    /// One attempt, whose answer was allowed `max_tokens` tokens, was served in `took`. Returns whether an allowance may have
+    /// moved.
+    pub fn observe(&mut self, took: Duration, max_tokens: Option<u32>) -> bool {
         let before = self.all.seen();
-        self.all.observe(took);
+        let mut moved = self.all.observe(took);
         if self.all.seen() <= before {
             for (times, heard) in self.classes.iter_mut().zip(&mut self.heard) {
                 if !core::mem::take(heard) {
-                    *times = None;
+                    moved |= times.take().is_some();
                 }
             }
         }
         // Where no caller names a cap, what is unknown is all there is.
         if max_tokens.is_some() || self.classes.iter().any(Option::is_some) {
             let class = class(max_tokens);
-            self.classes[class].get_or_insert_default().observe(took);
+            let times = self.classes[class].get_or_insert_default();
+            let counted = times.seen() >= SERVICE_TIME_CLASS_AT_LEAST;
+            moved |= times.observe(took) || counted != (times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
             self.heard[class] = true;
         }
+        moved
     }
 
     /// What must be allowed for so that nearly every attempt for an answer of at most `max_tokens` ends within it.

@@ -43,9 +43,11 @@ impl Engine {
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
         let moved = self.moved.remove(id);
+        let mut changes = false;
         for index in 0.. {
             let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
             let limiter = &mut self.pools[usize::from(pool.0)];
+            let before = limiter.changes();
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
                 OutcomeClass::Throttled(quota) => {
@@ -77,9 +79,11 @@ impl Engine {
                 }
                 _ => {}
             }
+            changes |= self.pools[usize::from(pool.0)].changes() != before;
         }
-        self.teach(now, &attempt, outcome, took, rng);
-        self.changed();
+        if self.teach(now, &attempt, outcome, took, rng) || changes {
+            self.changed();
+        }
         let spent_tokens = match spent {
             Spent::Tokens(tokens) => tokens,
             Spent::Unknown => attempt.tokens,
@@ -124,19 +128,29 @@ impl Engine {
         }
     }
 
-    /// Breaker, concurrency and service time of the endpoint.
-    fn teach(&mut self, now: Timestamp, attempt: &AttemptState, outcome: Outcome, took: Duration, rng: &mut dyn Rng) {
+    /// Breaker, concurrency and service time of the endpoint. False where that changes nothing about when a call can start
+    /// there, as with most answers.
+    fn teach(
+        &mut self,
+        now: Timestamp,
+        attempt: &AttemptState,
+        outcome: Outcome,
+        took: Duration,
+        rng: &mut dyn Rng,
+    ) -> bool {
         let AttemptState { endpoint: id, started, probe, max_tokens, .. } = *attempt;
         let Outcome { class, output_tokens, .. } = outcome;
-        let Some(endpoint) = self.endpoints.get_mut(usize::from(id.0)) else { return };
+        let Some(endpoint) = self.endpoints.get_mut(usize::from(id.0)) else { return true };
         let mut lowered = None;
+        let mut changes = class != OutcomeClass::Success || endpoint.breaker.state() != BreakerState::Closed;
         match class {
             OutcomeClass::Success => {
                 if let Some(tokens) = output_tokens {
                     endpoint.concurrency.observe(now, took, tokens);
                 }
                 endpoint.concurrency.end();
-                endpoint.service_times.observe(took, max_tokens);
+                changes |= endpoint.concurrency.is_limited() || endpoint.concurrency.in_flight() == 0;
+                changes |= endpoint.service_times.observe(took, max_tokens);
             }
             // An endpoint that does not answer is the breaker's affair; fewer attempts would not bring it back.
             OutcomeClass::Overloaded => lowered = endpoint.concurrency.overloaded(now, started),
@@ -163,10 +177,12 @@ impl Engine {
             if state == BreakerState::Open && self.too_many_shut(id) {
                 // Better a bad endpoint than none: what it counted is forgotten, and it stays.
                 self.endpoints[usize::from(id.0)].breaker.close();
-                return;
+                return true;
             }
             self.event(Event::BreakerChanged { endpoint: id, state });
+            changes = true;
         }
+        changes
     }
 
     /// Whether more of the endpoints for this one's model are shut than the policy allows at once.

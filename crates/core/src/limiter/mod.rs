@@ -322,6 +322,9 @@ impl Limiter {
     #[inline]
     pub fn settle(&mut self, now: Timestamp, permit: Permit, spent: Spent) {
         let Permit { at, tokens: reserved } = permit;
+        if self.in_flight >= self.concurrency {
+            self.refusals.end();
+        }
         self.in_flight = self.in_flight.saturating_sub(1);
         let (requests, used) = match spent {
             Spent::Tokens(used) => (0, used),
@@ -334,8 +337,11 @@ impl Limiter {
             if !self.allowance.give_back(now, at, back) {
                 self.give_back(now, at, back);
             }
-        } else if used > reserved && !self.allowance.take_tokens(now, used - reserved) {
-            self.take(now, 0, used - reserved);
+        } else if used > reserved {
+            self.refusals.end();
+            if !self.allowance.take_tokens(now, used - reserved) {
+                self.take(now, 0, used - reserved);
+            }
         }
     }
 
@@ -465,6 +471,11 @@ impl Limiter {
             Quota::Tokens => self.tokens.phase(),
             Quota::Day | Quota::Unknown => None,
         }
+    }
+
+    /// How often something happened that may end a refusal or a permission, but for what goes out.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.refusals.ended()
     }
 
     /// Before this time the answer to a question stays the same, but for what is taken, given back, refused or accepted.

@@ -38,11 +38,13 @@ pub(super) struct Refusals {
     last: [Refusal; 2],
     /// Which of them was asked for last.
     latest: usize,
+    /// How often they were ended.
+    ended: u64,
 }
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self { last: [Refusal::NONE; 2], latest: 0 }
+        Self { last: [Refusal::NONE; 2], latest: 0, ended: 0 }
     }
 }
 
@@ -77,14 +79,21 @@ impl Refusals {
     pub(super) const fn end(&mut self) {
         self.last[0].until = Timestamp::ZERO;
         self.last[1].until = Timestamp::ZERO;
+        self.ended = self.ended.wrapping_add(1);
     }
 
     /// There is more of all but requests than there was.
     pub(super) fn end_but_for_requests(&mut self) {
         for refusal in &mut self.last {
-            if refusal.quota != Quota::Requests {
+            if refusal.quota != Quota::Requests && refusal.until > Timestamp::ZERO {
                 refusal.until = Timestamp::ZERO;
+                self.ended = self.ended.wrapping_add(1);
             }
         }
+    }
+
+    /// How often they were ended.
+    pub(super) const fn ended(&self) -> u64 {
+        self.ended
     }
 }
