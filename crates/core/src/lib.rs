@@ -56,6 +56,7 @@ mod outcome;
 mod output_length;
 mod policy;
 pub mod random;
+mod ratio;
 mod service_time;
 mod service_times;
 mod speed;

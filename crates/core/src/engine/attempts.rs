@@ -1,7 +1,7 @@
 //! The attempts that are out, and until when they may be.
 
 use super::io::{AttemptId, CallId, TenantId};
-use super::store::{Named, Store};
+use super::store::{Named, Slot, Store};
 use super::tree::{Links, Node, Tree};
 use crate::policy::{EndpointId, ModelId};
 use crate::time::Timestamp;
@@ -91,8 +91,8 @@ impl Attempts {
         self.states.len()
     }
 
-    pub(super) fn contains_key(&self, id: &AttemptId) -> bool {
-        self.states.find(id.0).is_some()
+    pub(super) fn find(&self, id: AttemptId) -> Option<Slot> {
+        self.states.find(id.0)
     }
 
     pub(super) fn get(&self, id: &AttemptId) -> Option<&AttemptState> {
@@ -111,11 +111,10 @@ impl Attempts {
         }
     }
 
-    pub(super) fn remove(&mut self, id: &AttemptId) -> Option<AttemptState> {
-        let slot = self.states.find(id.0)?;
+    pub(super) fn remove(&mut self, slot: Slot) -> AttemptState {
         self.leases.remove(&mut self.states, slot);
         self.forget_hedge(slot);
-        Some(self.states.remove(slot))
+        self.states.remove(slot)
     }
 
     /// When the first lease ends.
@@ -126,8 +125,8 @@ impl Attempts {
     /// Takes out an attempt whose lease has ended.
     pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<AttemptState> {
         self.next_expiry().filter(|at| *at <= now)?;
-        let id = self.states[self.leases.first()?].id;
-        self.remove(&id)
+        let slot = self.leases.first()?;
+        Some(self.remove(slot))
     }
 
     /// When the first attempt has been out for so long that a second one may be sent.

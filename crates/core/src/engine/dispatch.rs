@@ -7,7 +7,7 @@ use super::explain::Standing;
 use super::io::{AttemptId, Call, Decision, EndReason, Refusal};
 use super::route::{Route, nowhere, sooner};
 use super::start::Start;
-use super::queue::Ahead;
+use super::queue::{Ahead, Place};
 use super::store::Slot;
 use super::tree::Links;
 use super::{AttemptState, CallPhase, CallState, Engine};
@@ -16,9 +16,10 @@ use crate::defaults::PASSING_LOOKED_AT;
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::random::Rng;
+use crate::ratio::ratio;
 use crate::time::{Timestamp, micros};
 
-const MINUTE_US: u128 = 60_000_000;
+const MINUTE_US: u64 = 60_000_000;
 
 /// A time to come back at: where it is now, nobody knows when.
 fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
@@ -179,18 +180,20 @@ impl Engine {
             return Duration::ZERO;
         }
         let state = self.model(call.model);
-        let per_minute = |id: &EndpointId| -> Option<u128> {
+        let per_minute = |id: &EndpointId| -> Option<u64> {
             let endpoint = &self.endpoints[usize::from(id.0)];
             let pools = &self.policy.endpoints()[usize::from(id.0)].pools;
             let declared = pools.iter().filter_map(|pool| self.pools[usize::from(pool.0)].slots());
             let slots = declared.chain(endpoint.concurrency.limit(now)).min()?;
             let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
-            (mean > 0).then(|| u128::from(slots) * MINUTE_US / u128::from(mean))
+            (mean > 0).then(|| ratio(slots, MINUTE_US, mean))
         };
-        let rate: Option<u128> = state.candidates.endpoints.iter().map(per_minute).sum();
-        rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_micros(u64::try_from(ahead.calls * MINUTE_US / rate.max(1)).unwrap_or(u64::MAX))
-        })
+        let mut rate = 0_u64;
+        for endpoint in &state.candidates.endpoints {
+            let Some(carries) = per_minute(endpoint) else { return Duration::ZERO };
+            rate = rate.saturating_add(carries);
+        }
+        Duration::from_micros(ratio(ahead.calls, MINUTE_US, rate))
     }
 
     /// The same by quotas alone, by what those who wait are expected to be settled at.
@@ -199,13 +202,16 @@ impl Engine {
             return Duration::ZERO;
         }
         let state = self.model(call.model);
-        let tokens = tokens * u128::from(state.spent_permille) / 1_000;
-        let per_minute = |quota: Quota| -> Option<u128> {
-            state.candidates.pools.iter().map(|pool| self.pools[usize::from(pool.0)].limit(quota).map(u128::from)).sum()
+        let tokens = ratio(tokens, state.spent_permille, 1_000);
+        let drain = |amount: u64, quota: Quota| {
+            let mut rate = 0_u64;
+            for pool in &state.candidates.pools {
+                let Some(limit) = self.pools[usize::from(pool.0)].limit(quota) else { return 0 };
+                rate = rate.saturating_add(limit);
+            }
+            ratio(amount, MINUTE_US, rate)
         };
-        let by_tokens = per_minute(Quota::Tokens).map_or(0, |rate| tokens * MINUTE_US / rate.max(1));
-        let by_requests = per_minute(Quota::Requests).map_or(0, |rate| calls * MINUTE_US / rate.max(1));
-        Duration::from_micros(u64::try_from(by_tokens.max(by_requests)).unwrap_or(u64::MAX))
+        Duration::from_micros(drain(tokens, Quota::Tokens).max(drain(calls, Quota::Requests)))
     }
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
@@ -428,13 +434,15 @@ impl Engine {
 
     /// The first waiting call among the models whose head is not known to be stuck.
     fn head(&self) -> Option<(ModelId, Slot)> {
-        let heads = self.models.iter().enumerate().filter(|(_, model)| !model.blocked);
-        let first = heads.filter_map(|(index, model)| {
-            let slot = model.queue.head()?;
-            Some((self.calls.states[slot].place, index, slot))
-        });
-        let (_, index, slot) = first.min()?;
-        Some((ModelId(u16::try_from(index).unwrap_or(u16::MAX)), slot))
+        let mut first: Option<(Place, u16, Slot)> = None;
+        for (index, model) in (0..).zip(&self.models).filter(|(_, model)| !model.blocked) {
+            let Some(slot) = model.queue.head() else { continue };
+            let place = self.calls.states[slot].place;
+            if first.is_none_or(|(first, ..)| place < first) {
+                first = Some((place, index, slot));
+            }
+        }
+        first.map(|(_, index, slot)| (ModelId(index), slot))
     }
 
     fn send(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId) {

@@ -166,14 +166,32 @@ impl Engine {
     /// # Errors
     /// Misuse by the caller; then nothing has changed. Whatever can happen in production is a decision instead.
     pub fn handle(&mut self, now: Timestamp, input: Input, rng: &mut dyn Rng) -> Result<(), InputError> {
-        self.check(&input)?;
-        let now = self.clamp(now);
-        match input {
-            Input::Submit(call) => self.submit(now, call),
-            Input::Report { attempt, outcome } => self.report(now, attempt, outcome, rng),
-            Input::Cancel(call) => self.cancel(now, call),
-            Input::Wake => {}
-        }
+        let now = match input {
+            Input::Submit(call) => {
+                if self.calls.find(&call.id).is_some() {
+                    return Err(InputError::DuplicateCall(call.id));
+                }
+                if usize::from(call.model.0) >= self.models.len() {
+                    return Err(InputError::UnknownModel(call.model));
+                }
+                let now = self.clamp(now);
+                self.submit(now, call);
+                now
+            }
+            Input::Report { attempt, outcome } => {
+                let slot = self.attempts.find(attempt).ok_or(InputError::UnknownAttempt(attempt))?;
+                let now = self.clamp(now);
+                self.report(now, slot, outcome, rng);
+                now
+            }
+            Input::Cancel(call) => {
+                let slot = self.calls.find(&call).ok_or(InputError::UnknownCall(call))?;
+                let now = self.clamp(now);
+                self.cancel(now, slot);
+                now
+            }
+            Input::Wake => self.clamp(now),
+        };
         self.dispatch(now, rng);
         Ok(())
     }
@@ -242,20 +260,6 @@ impl Engine {
     pub fn pool_use_permille(&mut self, now: Timestamp, pool: PoolId, quota: Quota) -> Option<u64> {
         let now = self.now.max(now);
         self.pools.get_mut(usize::from(pool.0)).map(|limiter| limiter.use_permille(now, quota))
-    }
-
-    fn check(&self, input: &Input) -> Result<(), InputError> {
-        match input {
-            Input::Submit(call) if self.calls.find(&call.id).is_some() => Err(InputError::DuplicateCall(call.id)),
-            Input::Submit(call) if usize::from(call.model.0) >= self.models.len() => {
-                Err(InputError::UnknownModel(call.model))
-            }
-            Input::Report { attempt, .. } if !self.attempts.contains_key(attempt) => {
-                Err(InputError::UnknownAttempt(*attempt))
-            }
-            Input::Cancel(call) if self.calls.find(call).is_none() => Err(InputError::UnknownCall(*call)),
-            _ => Ok(()),
-        }
     }
 
     fn clamp(&mut self, now: Timestamp) -> Timestamp {

@@ -6,6 +6,7 @@ use super::calls::{ByDeadline, CallState, InOrder};
 use super::io::{CallId, TenantId};
 use super::store::{Named, Store};
 use super::tree::{Links, Node, Tree};
+use crate::ratio::ratio;
 use crate::time::Timestamp;
 
 /// What a tenant's service is counted in: tokens times this, divided by the tenant's weight.
@@ -50,8 +51,8 @@ impl Named for Tenant {
 /// What is served before a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
-    pub(super) calls: u128,
-    pub(super) tokens: u128,
+    pub(super) calls: u64,
+    pub(super) tokens: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,10 +122,7 @@ impl Queue {
             Some(state) if state.waiting > 0 => (u64::from(state.waiting), state.tokens, self.weights),
             _ => (0, 0, self.weights + u64::from(weight)),
         };
-        let share = |own: u64, all: u64| {
-            let shared = u128::from(own) * u128::from(active) / u128::from(weight.max(1));
-            shared.min(u128::from(all))
-        };
+        let share = |own: u64, all: u64| ratio(own, active, u64::from(weight)).min(all);
         Ahead { calls: share(own_calls, self.calls as u64), tokens: share(own_tokens, self.tokens) }
     }
 

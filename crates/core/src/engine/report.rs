@@ -33,8 +33,9 @@ fn is_failure(class: OutcomeClass) -> Option<bool> {
 }
 
 impl Engine {
-    pub(super) fn report(&mut self, now: Timestamp, id: AttemptId, outcome: Outcome, rng: &mut dyn Rng) {
-        let Some(attempt) = self.attempts.remove(&id) else { return };
+    pub(super) fn report(&mut self, now: Timestamp, slot: Slot, outcome: Outcome, rng: &mut dyn Rng) {
+        let attempt = self.attempts.remove(slot);
+        let id = attempt.id;
         let class = outcome.class;
         let spent = match outcome.spent {
             Spent::Tokens(tokens) => Spent::Tokens(tokens.min(MOST_SPENT)),
@@ -278,8 +279,7 @@ impl Engine {
         if usable { self.enqueue(slot) } else { self.end(now, slot, failed) }
     }
 
-    pub(super) fn cancel(&mut self, now: Timestamp, id: CallId) {
-        let Some(slot) = self.calls.find(&id) else { return };
+    pub(super) fn cancel(&mut self, now: Timestamp, slot: Slot) {
         self.abandon(slot);
         self.end(now, slot, EndReason::Cancelled);
     }

@@ -42,17 +42,15 @@ impl Engine {
         if tokens > MOST_TOKENS {
             return Start::Never { limit: MOST_TOKENS };
         }
-        let (start, until) = self.start_unless_held(now, endpoint, tokens);
-        self.known_until = self.known_until.min(until);
-        match start {
-            Start::Unusable(_) | Start::Never { .. } => start,
-            _ if self.holds
-                && self.policy.endpoints()[usize::from(endpoint.0)].pools.iter().any(|pool| self.held[usize::from(pool.0)]) =>
-            {
-                Start::AfterAReport
-            }
-            _ => start,
-        }
+        let start = self.start_unless_held(now, endpoint, tokens);
+        let held = self.holds && !matches!(start, Start::Unusable(_) | Start::Never { .. }) && self.is_held(endpoint);
+        if held { Start::AfterAReport } else { start }
+    }
+
+    /// Whether a call that waits longer has one of the endpoint's pools.
+    fn is_held(&self, endpoint: EndpointId) -> bool {
+        let pools = &self.policy.endpoints()[usize::from(endpoint.0)].pools;
+        pools.iter().any(|pool| self.held[usize::from(pool.0)])
     }
 
     /// Whether the call in `slot`, which is first of all, is known to wait; then until when, if that is known.
@@ -75,19 +73,20 @@ impl Engine {
         self.changes = self.changes.wrapping_add(1);
     }
 
-    /// The answer as far as nobody who waits longer has the pools, and until when it holds.
-    fn start_unless_held(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> (Start, Timestamp) {
+    /// The answer as far as nobody who waits longer has the pools; until when it holds is noted.
+    fn start_unless_held(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> Start {
         let index = usize::from(endpoint.0);
         let state = &self.endpoints[index];
         if state.unusable_until > now {
-            return (Start::Unusable(state.unusable_until), state.unusable_until);
+            self.known_until = self.known_until.min(state.unusable_until);
+            return Start::Unusable(state.unusable_until);
         }
-        let mut until = Timestamp::MAX;
+        let mut until = self.known_until;
         let mut latest = match state.breaker.check(now) {
             BreakerVerdict::Pass | BreakerVerdict::Probe => Start::Now,
-            BreakerVerdict::OpenUntil(Timestamp::MAX) => return (Start::Unusable(Timestamp::MAX), Timestamp::MAX),
+            BreakerVerdict::OpenUntil(Timestamp::MAX) => return Start::Unusable(Timestamp::MAX),
             BreakerVerdict::OpenUntil(at) => {
-                until = at;
+                until = until.min(at);
                 Start::At(at, None)
             }
             BreakerVerdict::ProbesOut => Start::AfterAReport,
@@ -106,8 +105,6 @@ impl Engine {
             let limiter = &mut self.pools[usize::from(pool.0)];
             match limiter.check(now, tokens) {
                 Ok(()) | Err(Admission::Granted(_)) => {}
-                Err(Admission::Never(limit)) => never = Some(never.map_or(limit, |least| least.min(limit))),
-                Err(Admission::Busy) => latest = Start::AfterAReport,
                 Err(Admission::NotBefore(at, quota)) => {
                     until = until.min(at);
                     latest = match latest {
@@ -116,9 +113,12 @@ impl Engine {
                         other => other,
                     }
                 }
+                Err(Admission::Busy) => latest = Start::AfterAReport,
+                Err(Admission::Never(limit)) => never = Some(never.map_or(limit, |least| least.min(limit))),
             }
             until = until.min(limiter.steady_until());
         }
-        (never.map_or(latest, |limit| Start::Never { limit }), until)
+        self.known_until = until;
+        never.map_or(latest, |limit| Start::Never { limit })
     }
 }

@@ -12,6 +12,7 @@ use crate::defaults::{
     CREDIT_STRETCH, LIMIT_REST, PEAK_FACTOR, PEAK_PERMILLE, RECOVERY_PERMILLE_PER_SECOND, REFUSAL_KEEPS_PERMILLE,
     REFUSAL_PAUSE, REFUSAL_STRAIN, STRAIN_LIMIT, TRUST_FLOOR_PERMILLE,
 };
+use crate::ratio::ratio;
 use crate::time::{Timestamp, micros};
 use crate::window::Window;
 
@@ -481,5 +482,5 @@ fn burst_of(limit: u64, share: u64) -> u64 {
 }
 
 fn permille(whole: u64, share: u64) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(share) / 1_000).unwrap_or(u64::MAX)
+    ratio(whole, share, 1_000)
 }
