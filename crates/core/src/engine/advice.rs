@@ -86,13 +86,13 @@ impl Lengths {
     pub(super) fn answered(
         &mut self,
         now: Timestamp,
-        call: &Call,
+        (model, label): Key,
         asked: u32,
         output: u32,
         cut: bool,
         policy: &OutputCap,
     ) -> Option<Advice> {
-        let key = self.key(call.model, call.label);
+        let key = self.key(model, label);
         let place = self.place(key).unwrap_or_else(|place| {
             let (lengths, asked) = (OutputLengths::new(), u64::from(asked) * 16);
             self.kinds.insert(place, (key, Kind { lengths, asked, answers: 0, since: now, advised: None }));
@@ -184,23 +184,23 @@ impl Engine {
     /// waits for another attempt with its own; then this says so.
     pub(super) fn lift_cap(&mut self, now: Timestamp, slot: Slot, outcome: &Outcome) -> bool {
         let state = &self.calls.states[slot];
-        let (call, capped, submitted) = (state.call(), state.capped(), state.submitted);
-        let Some(own) = call.max_tokens else { return false };
-        if let Some(cap) = capped.filter(|_| outcome.truncated)
-            && self.latest_start(&call, submitted).is_none_or(|latest| now <= latest)
+        let Some(own) = state.max_tokens() else { return false };
+        let (id, model, label) = (state.id, state.model, state.label);
+        if let Some(cap) = state.capped().filter(|_| outcome.truncated)
+            && self.latest_start(&state.call(), state.submitted).is_none_or(|latest| now <= latest)
         {
             self.calls.states[slot].lift_cap();
-            self.event(Event::CapLifted { call: call.id, cap });
+            self.event(Event::CapLifted { call: id, cap });
             self.enqueue(slot);
             return true;
         }
         if let Some(output) = outcome.output_tokens {
             let policy = *self.policy.output_cap();
-            if let Some(advice) = self.lengths.answered(now, &call, own, output, outcome.truncated, &policy) {
+            if let Some(advice) = self.lengths.answered(now, (model, label), own, output, outcome.truncated, &policy) {
                 let Advice { label, cap, frees_tokens_per_minute } = advice;
                 let holds_permille = policy.holds_permille;
                 self.event(Event::CapAdvised {
-                    model: call.model,
+                    model,
                     label,
                     cap,
                     holds_permille,

@@ -61,7 +61,7 @@ pub(super) struct CallState {
     /// The cap on its answer that it is sent with, where that is lower than its own; 0 for none.
     capped: u32,
     pub(super) tenant: TenantId,
-    cached_tokens: u32,
+    pub(super) cached_tokens: u32,
     max_tokens: u32,
     pub(super) attempts: u32,
     /// Of those, refused by quota.
@@ -69,7 +69,7 @@ pub(super) struct CallState {
     /// Where the last attempt failed: other endpoints are tried first.
     pub(super) failed_at: Option<EndpointId>,
     pub(super) model: ModelId,
-    label: LabelId,
+    pub(super) label: LabelId,
     priority: u8,
     has: u8,
     /// It has waited for its prompt cache already.
@@ -139,13 +139,25 @@ impl CallState {
             deadline: self.deadline(),
             priority: self.priority,
             tenant: self.tenant,
-            affinity: if self.has(AFFINITY) { Some(self.affinity) } else { None },
+            affinity: self.affinity(),
             cached_tokens: self.cached_tokens,
-            max_tokens: if self.has(MAX_TOKENS) { Some(self.max_tokens) } else { None },
+            max_tokens: self.max_tokens(),
             label: self.label,
-            fingerprint: if self.has(FINGERPRINT) { Some(self.fingerprint) } else { None },
+            fingerprint: self.fingerprint(),
             lone: self.has(LONE),
         }
+    }
+
+    pub(super) const fn fingerprint(&self) -> Option<u64> {
+        if self.has(FINGERPRINT) { Some(self.fingerprint) } else { None }
+    }
+
+    pub(super) const fn affinity(&self) -> Option<u64> {
+        if self.has(AFFINITY) { Some(self.affinity) } else { None }
+    }
+
+    pub(super) const fn max_tokens(&self) -> Option<u32> {
+        if self.has(MAX_TOKENS) { Some(self.max_tokens) } else { None }
     }
 
     pub(super) const fn deadline(&self) -> Option<Timestamp> {

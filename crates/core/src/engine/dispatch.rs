@@ -180,18 +180,21 @@ impl Engine {
             return Duration::ZERO;
         }
         let state = self.model(call.model);
-        let per_minute = |id: &EndpointId| -> Option<u64> {
-            let endpoint = &self.endpoints[usize::from(id.0)];
-            let pools = &self.policy.endpoints()[usize::from(id.0)].pools;
-            let declared = pools.iter().filter_map(|pool| self.pools[usize::from(pool.0)].slots());
-            let slots = declared.chain(endpoint.concurrency.limit(now)).min()?;
-            let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
-            (mean > 0).then(|| ratio(slots, MINUTE_US, mean))
-        };
         let mut rate = 0_u64;
-        for endpoint in &state.candidates.endpoints {
-            let Some(carries) = per_minute(endpoint) else { return Duration::ZERO };
-            rate = rate.saturating_add(carries);
+        for id in &state.candidates.endpoints {
+            let endpoint = &self.endpoints[usize::from(id.0)];
+            let mut slots = endpoint.concurrency.limit(now).unwrap_or(u64::MAX);
+            for pool in &self.policy.endpoints()[usize::from(id.0)].pools {
+                slots = slots.min(self.pools[usize::from(pool.0)].slots());
+            }
+            if slots == u64::MAX {
+                return Duration::ZERO;
+            }
+            let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
+            if mean == 0 {
+                return Duration::ZERO;
+            }
+            rate = rate.saturating_add(ratio(slots, MINUTE_US, mean));
         }
         Duration::from_micros(ratio(ahead.calls, MINUTE_US, rate))
     }
@@ -217,17 +220,22 @@ impl Engine {
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
     pub(super) fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
         call.deadline?;
-        let due = self.due(call, submitted);
+        let due = self.due(call.model, call.deadline, submitted, call.max_tokens);
         let endpoints = &self.model(call.model).candidates.endpoints;
         endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, &due)).max()
     }
 
-    /// What decides how late this call, submitted then, may start.
-    pub(super) fn due(&self, call: &Call, submitted: Timestamp) -> Due {
-        let deadline = call.deadline.unwrap_or(Timestamp::MAX);
-        let within = deadline.saturating_since(submitted);
-        let young = self.model(call.model).queue.was_empty(submitted, within);
-        Due { deadline: call.deadline, submitted, within: micros(within), young, max_tokens: call.max_tokens }
+    /// What decides how late a call may start.
+    pub(super) fn due(
+        &self,
+        model: ModelId,
+        deadline: Option<Timestamp>,
+        submitted: Timestamp,
+        max_tokens: Option<u32>,
+    ) -> Due {
+        let within = deadline.unwrap_or(Timestamp::MAX).saturating_since(submitted);
+        let young = self.model(model).queue.was_empty(submitted, within);
+        Due { deadline, submitted, within: micros(within), young, max_tokens }
     }
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
@@ -295,7 +303,7 @@ impl Engine {
         let id = state.id;
         self.decisions.push_back(Decision::End { call: id, reason });
         let took = now.saturating_since(state.submitted);
-        if let Some(fingerprint) = state.call().fingerprint
+        if let Some(fingerprint) = state.fingerprint()
             && !matches!(reason, EndReason::Answered | EndReason::Cancelled)
         {
             self.failures.note(fingerprint, now);
@@ -352,7 +360,9 @@ impl Engine {
     fn wait(&mut self, now: Timestamp, model: ModelId, slot: Slot, at: Option<Timestamp>) {
         self.model_mut(model).blocked = true;
         self.hold(now, slot);
-        self.next_start = [self.next_start, at].into_iter().flatten().min();
+        if let Some(at) = at {
+            self.next_start = sooner(self.next_start, at);
+        }
     }
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
@@ -395,7 +405,7 @@ impl Engine {
                 Start::At(at, _) => next = sooner(next, at),
                 Start::AfterAReport | Start::Unusable(_) | Start::Never { .. } => {}
             }
-            if let Some(latest) = self.latest_start_at(endpoint, &self.due(&call, submitted)) {
+            if let Some(latest) = self.latest_start_at(endpoint, &self.due(call.model, call.deadline, submitted, call.max_tokens)) {
                 next = sooner(next, just_after(latest));
             }
         }
@@ -415,7 +425,7 @@ impl Engine {
                 let slot = queue.due_from(&self.calls.states, from)?;
                 let state = &self.calls.states[slot];
                 let (call, deadline) = (state.call(), state.deadline()?);
-                let due = self.due(&call, state.submitted);
+                let due = self.due(call.model, call.deadline, state.submitted, call.max_tokens);
                 if self.latest_start_at(endpoint, &due).is_some_and(|latest| now <= latest) {
                     return Some((deadline, slot));
                 }
@@ -461,7 +471,8 @@ impl Engine {
             state.out(attempt);
         }
         let (number, submitted, capped) = (state.attempts, state.submitted, state.capped());
-        let Call { id, tokens, tenant, model, affinity, max_tokens, .. } = state.call();
+        let (affinity, max_tokens) = (state.affinity(), state.max_tokens());
+        let CallState { id, tokens, tenant, model, .. } = *state;
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);

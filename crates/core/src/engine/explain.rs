@@ -142,7 +142,7 @@ impl Engine {
             let candidates = &self.model(call.model).candidates;
             let Some(endpoint) = candidates.endpoints.get(index).copied() else { break };
             let reserved = now < submitted.saturating_add(candidates.patience_at(index));
-            let last = self.latest_start_at(endpoint, &self.due(call, submitted));
+            let last = self.latest_start_at(endpoint, &self.due(call.model, call.deadline, submitted, call.max_tokens));
             let standing = match self.start(now, endpoint, call.tokens) {
                 Start::Now if last.is_some_and(|last| now > last) => Standing::TooSlow,
                 Start::Now if reserved => Standing::InReserve,

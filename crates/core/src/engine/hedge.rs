@@ -61,7 +61,7 @@ impl Engine {
         if self.model(call.model).queue.head().is_some() {
             return None;
         }
-        let due = self.due(&call, submitted);
+        let due = self.due(call.model, call.deadline, submitted, call.max_tokens);
         self.ready.clear();
         for index in 0.. {
             let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };

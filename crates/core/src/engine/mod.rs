@@ -217,19 +217,18 @@ impl Engine {
             return Some(Wakeup { at: self.now, reason: WakeReason::Undrained });
         }
         let mut next: Option<Wakeup> = None;
-        for (at, reason) in [
-            (self.next_start, WakeReason::Start),
-            (self.calls.next_delayed(), WakeReason::Retry),
-            (self.calls.next_too_late(), WakeReason::Deadline),
-            (self.attempts.next_hedge(), WakeReason::Hedge),
-            (self.attempts.next_expiry(), WakeReason::Lease),
-        ] {
+        let mut consider = |at: Option<Timestamp>, reason| {
             if let Some(at) = at
                 && next.is_none_or(|next| at < next.at)
             {
                 next = Some(Wakeup { at, reason });
             }
-        }
+        };
+        consider(self.next_start, WakeReason::Start);
+        consider(self.calls.next_delayed(), WakeReason::Retry);
+        consider(self.calls.next_too_late(), WakeReason::Deadline);
+        consider(self.attempts.next_hedge(), WakeReason::Hedge);
+        consider(self.attempts.next_expiry(), WakeReason::Lease);
         next
     }
 

@@ -203,16 +203,15 @@ impl Engine {
 
     /// Ends the call or plans its next attempt.
     fn conclude(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
-        let retry = *self.policy.retry();
         let class = outcome.class;
+        if class == OutcomeClass::Success {
+            self.budget.success(now, self.calls.states[slot].charged());
+            return self.end(now, slot, EndReason::Answered);
+        }
+        let retry = *self.policy.retry();
         let failed = EndReason::Failed { class };
         let backoff: Option<&Backoff> = match class {
-            OutcomeClass::Success => {
-                let charged = self.calls.states[slot].charged();
-                self.budget.success(now, charged);
-                return self.end(now, slot, EndReason::Answered);
-            }
-            OutcomeClass::Cancelled => return self.end(now, slot, EndReason::Cancelled),
+            OutcomeClass::Success | OutcomeClass::Cancelled => return self.end(now, slot, EndReason::Cancelled),
             OutcomeClass::Refused | OutcomeClass::StreamBrokenDelivered => return self.end(now, slot, failed),
             OutcomeClass::TimedOut if !retry.timed_out => return self.end(now, slot, failed),
             OutcomeClass::ModelError if !retry.model_error => return self.end(now, slot, failed),

@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::Engine;
 use super::dispatch::Due;
 use super::explain::Standing;
-use super::io::{Call, Refusal};
+use super::calls::CallState;
+use super::io::Refusal;
 use super::start::Start;
 use super::store::Slot;
 use crate::outcome::Quota;
@@ -88,8 +89,8 @@ impl Candidates {
 /// What the endpoints looked at so far promise to a call that none of them starts now.
 #[derive(Default)]
 struct Prospect {
-    /// When one could start it, in time or not.
-    earliest: Option<Timestamp>,
+    /// When one could start it that would answer too late.
+    late: Option<Timestamp>,
     /// When one could start it in time.
     useful: Option<Timestamp>,
     /// One could after a report.
@@ -125,17 +126,17 @@ impl Engine {
     /// the call within their patience. Takes one draw where several can start it now.
     pub(super) fn route(&mut self, now: Timestamp, slot: Slot, rng: &mut dyn Rng) -> Route {
         let state = &self.calls.states[slot];
-        let (call, submitted, failed_at, parked) = (state.call(), state.submitted, state.failed_at, state.parked);
-        let home = call.affinity.and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
+        let CallState { id, model, tokens, submitted, failed_at, parked, cached_tokens, .. } = *state;
+        let home = state.affinity().and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
         let mut home_at = None;
-        let due = self.due(&call, submitted);
+        let due = self.due(model, state.deadline(), submitted, state.max_tokens());
         self.ready.clear();
         self.idle.clear();
-        self.history.consider(call.id);
+        self.history.consider(id);
         let mut prospect = Prospect::default();
         let mut index = 0;
         for tier in 0.. {
-            let Some(Tier { until, patience }) = self.model(call.model).candidates.tiers.get(tier).copied() else {
+            let Some(Tier { until, patience }) = self.model(model).candidates.tiers.get(tier).copied() else {
                 break;
             };
             let since = submitted.saturating_add(patience);
@@ -144,8 +145,8 @@ impl Engine {
                 break;
             }
             while index < until {
-                let endpoint = self.model(call.model).candidates.endpoints[index];
-                let at = self.look(now, endpoint, call.tokens, &due, &mut prospect);
+                let endpoint = self.model(model).candidates.endpoints[index];
+                let at = self.look(now, endpoint, tokens, &due, &mut prospect);
                 if Some(endpoint) == home {
                     home_at = at;
                 }
@@ -156,10 +157,10 @@ impl Engine {
             }
         }
         if self.ready.is_empty() {
-            return self.unready(&call, submitted, &prospect);
+            return self.unready(slot, &prospect);
         }
-        for later in index..self.model(call.model).candidates.endpoints.len() {
-            self.history.view(self.model(call.model).candidates.endpoints[later], Standing::InReserve);
+        for later in index..self.model(model).candidates.endpoints.len() {
+            self.history.view(self.model(model).candidates.endpoints[later], Standing::InReserve);
         }
         if let Some(home) = home
             && Some(home) != failed_at
@@ -169,7 +170,7 @@ impl Engine {
             }
             if let Some(at) = home_at
                 && !parked
-                && at.saturating_since(now) <= self.worth_of_cache(call.cached_tokens)
+                && at.saturating_since(now) <= self.worth_of_cache(cached_tokens)
             {
                 return Route::Park(at);
             }
@@ -199,16 +200,16 @@ impl Engine {
                 return Some(now);
             }
             Start::Now => {
-                prospect.earliest = Some(now);
+                prospect.late = Some(now);
                 self.idle.push(endpoint);
             }
             Start::At(at, _) => {
-                prospect.earliest = sooner(prospect.earliest, at);
                 prospect.wake = sooner(prospect.wake, at);
                 if last.is_none_or(|last| at <= last) {
                     prospect.useful = sooner(prospect.useful, at);
                     return Some(at);
                 }
+                prospect.late = sooner(prospect.late, at);
             }
             Start::AfterAReport => prospect.report = true,
             Start::Unusable(at) => {
@@ -221,12 +222,15 @@ impl Engine {
     }
 
     /// What becomes of a call that no endpoint starts now.
-    fn unready(&self, call: &Call, submitted: Timestamp, prospect: &Prospect) -> Route {
+    fn unready(&self, slot: Slot, prospect: &Prospect) -> Route {
         if prospect.within(Timestamp::MAX) {
             return Route::Wait(prospect.wake);
         }
-        match prospect.earliest {
-            Some(at) => Route::End(Refusal::Deadline, self.retry_at(call, submitted, at)),
+        match prospect.late {
+            Some(at) => {
+                let state = &self.calls.states[slot];
+                Route::End(Refusal::Deadline, self.retry_at(&state.call(), state.submitted, at))
+            }
             None => {
                 let (why, retry_at) = nowhere(prospect.usable_at, prospect.largest);
                 Route::End(why, retry_at)

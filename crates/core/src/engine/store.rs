@@ -14,7 +14,7 @@ pub(super) trait Named {
     fn name(&self) -> u64;
 }
 
-/// A slab with an index. Memory: one item and at most 14 bytes for each of the most items it ever held at once, and a
+/// A slab with an index. Memory: one item and at most 24 bytes for each of the most items it ever held at once, and a
 /// sixteenth in reserve. Nothing is given back before the store itself is, so it allocates nothing once it has grown.
 ///
 /// Whoever remembers the number of a slot forgets it when the item is removed: the slot is used again.
@@ -117,7 +117,8 @@ struct Cell {
 
 const EMPTY: Cell = Cell { tag: 0, slot: NONE };
 
-/// A hash table of slots with linear probing, filled to three quarters at most. It grows by a quarter at a time, so that
+/// A hash table of slots with linear probing, filled to half at most, so that what
+/// is looked for is next to where it would be. It grows by a quarter at a time, so that
 /// it holds little room in reserve, and closes the gap of whatever is removed, so that it never has to be cleaned.
 #[derive(Clone, Debug)]
 struct Table {
@@ -148,7 +149,7 @@ impl Table {
     }
 
     fn insert(&mut self, tag: u32, slot: u32) {
-        if (self.used + 1) * 4 > self.cells.len() * 3 {
+        if (self.used + 1) * 2 > self.cells.len() {
             let size = (self.cells.len() + self.cells.len() / 4).max(16);
             let mut cells = Vec::new();
             cells.reserve_exact(size);
@@ -274,6 +275,6 @@ mod tests {
             }
         }
         assert_eq!(store.items.len(), 11);
-        assert!(store.index.cells.len() <= 20);
+        assert!(store.index.cells.len() <= 25);
     }
 }

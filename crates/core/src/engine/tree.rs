@@ -51,13 +51,10 @@ impl<O> Default for Tree<O> {
     }
 }
 
-/// The finaliser of MurmurHash3: every number has its own rank.
-const fn rank(node: u32) -> u32 {
-    let mut hash = node ^ node >> 16;
-    hash = hash.wrapping_mul(0x85eb_ca6b);
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(0xc2b2_ae35);
-    hash ^ hash >> 16
+/// Both halves of a product with an odd constant, of which the lower one alone gives every number a value of its own.
+const fn rank(node: u32) -> u64 {
+    let product = (node as u64 ^ 0x2545_f491).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 32
 }
 
 impl<O> Tree<O> {

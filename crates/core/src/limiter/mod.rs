@@ -458,9 +458,9 @@ impl Limiter {
         }
     }
 
-    /// How many attempts may be under way at once, where that is declared.
-    pub(crate) fn slots(&self) -> Option<u64> {
-        Some(self.concurrency).filter(|slots| *slots < u64::MAX)
+    /// How many attempts may be under way at once; the largest number where that is not declared.
+    pub(crate) const fn slots(&self) -> u64 {
+        self.concurrency
     }
 
     /// When the service's minutes begin, where refusals showed that it counts by the clock; `None` for the day.
