@@ -150,7 +150,9 @@ impl ServiceTimes {
     /// What must be allowed for in a call that has `within`, by the distributions in use, each once.
     pub fn allowances(&self, within: Duration) -> impl Iterator<Item = Duration> {
         let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
-        core::iter::once(&self.all).chain(used.map(|times| &**times)).map(move |times| Duration::from_micros(bounded(times, micros(within))))
+        core::iter::once(&self.all)
+            .chain(used.map(|times| &**times))
+            .map(move |times| Duration::from_micros(bounded(times, micros(within))))
     }
 
     /// What is worth remembering.

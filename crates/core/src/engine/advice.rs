@@ -199,13 +199,7 @@ impl Engine {
             if let Some(advice) = self.lengths.answered(now, (model, label), own, output, outcome.truncated, &policy) {
                 let Advice { label, cap, frees_tokens_per_minute } = advice;
                 let holds_permille = policy.holds_permille;
-                self.event(Event::CapAdvised {
-                    model,
-                    label,
-                    cap,
-                    holds_permille,
-                    frees_tokens_per_minute,
-                });
+                self.event(Event::CapAdvised { model, label, cap, holds_permille, frees_tokens_per_minute });
             }
         }
         false

@@ -1,5 +1,6 @@
 //! The composition: one machine that decides when, where and whether each call goes out.
 
+mod admit;
 mod advice;
 mod attempts;
 mod calls;
@@ -96,7 +97,7 @@ pub struct Engine {
     held: Vec<bool>,
     /// Whether any is.
     holds: bool,
-    /// How often something happened anywhere that may change when a call can start.
+    /// How often something happened at endpoints that may change when a call can start.
     changes: u64,
     /// Until when the answers that were given to the call being routed hold.
     known_until: Timestamp,

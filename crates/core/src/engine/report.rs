@@ -44,11 +44,9 @@ impl Engine {
         let endpoint = attempt.endpoint;
         let took = now.saturating_since(attempt.started);
         let moved = self.moved.remove(id);
-        let mut changes = false;
         for index in 0.. {
             let Some(pool) = self.reserved_in(moved.as_deref(), endpoint, index) else { break };
             let limiter = &mut self.pools[usize::from(pool.0)];
-            let before = limiter.changes();
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
                 OutcomeClass::Throttled(quota) => {
@@ -80,9 +78,8 @@ impl Engine {
                 }
                 _ => {}
             }
-            changes |= self.pools[usize::from(pool.0)].changes() != before;
         }
-        if self.teach(now, &attempt, outcome, took, rng) || changes {
+        if self.teach(now, &attempt, outcome, took, rng) {
             self.changed();
         }
         let spent_tokens = match spent {

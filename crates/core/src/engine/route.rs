@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Engine;
-use super::dispatch::Due;
-use super::explain::Standing;
+use super::admit::Due;
 use super::calls::CallState;
+use super::explain::Standing;
 use super::io::Refusal;
 use super::start::Start;
 use super::store::Slot;

@@ -233,7 +233,6 @@ impl Engine {
                 concurrency: AdaptiveConcurrency::restored(&saved.concurrency, now, asleep),
                 service_times: ServiceTimes::restored(&saved.service_times),
                 unusable_until: now.saturating_add(left),
-                ..EndpointState::new(config)
             };
         }
         for (index, (name, state)) in engine.policy.models().iter().zip(&mut engine.models).enumerate() {

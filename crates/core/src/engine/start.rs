@@ -2,12 +2,16 @@
 
 use super::Engine;
 use super::io::CallId;
+#[cfg(feature = "audit")]
+use super::route::Route;
 use super::store::Slot;
 use crate::breaker::BreakerVerdict;
 use crate::defaults::MOST_TOKENS;
 use crate::limiter::Admission;
 use crate::outcome::Quota;
 use crate::policy::EndpointId;
+#[cfg(feature = "audit")]
+use crate::random::Rng;
 use crate::time::Timestamp;
 
 /// Whether and when an endpoint can start a call.
@@ -25,7 +29,7 @@ pub(super) enum Start {
     },
 }
 
-/// That a call waits, which holds from a time until another, and while the engine's count of changes stays the same.
+/// That a call waits, which holds from a time until another, and while the count of all changes stays the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stuck {
     call: CallId,
@@ -56,7 +60,7 @@ impl Engine {
     /// Whether the call in `slot`, which is first of all, is known to wait; then until when, if that is known.
     pub(super) fn is_stuck(&self, now: Timestamp, slot: Slot) -> Option<Option<Timestamp>> {
         let Stuck { call, changes, from, until, at } = self.stuck?;
-        let known = call == self.calls.states[slot].id && changes == self.changes && from <= now && now < until;
+        let known = call == self.calls.states[slot].id && changes == self.all_changes() && from <= now && now < until;
         known.then_some(at)
     }
 
@@ -65,10 +69,26 @@ impl Engine {
         let until = self.known_until.min(at.unwrap_or(Timestamp::MAX));
         let call = self.calls.states[slot].id;
         // Where an endpoint is free but too slow, what may pass the call depends on the others that wait.
-        self.stuck = self.idle.is_empty().then_some(Stuck { call, changes: self.changes, from: now, until, at });
+        self.stuck = self.idle.is_empty().then_some(Stuck { call, changes: self.all_changes(), from: now, until, at });
     }
 
-    /// Something happened that may change when a call can start.
+    /// That `at` is still the answer. Asking changes what is remembered, so a copy is asked.
+    #[cfg(feature = "audit")]
+    pub(super) fn assert_stuck(mut self, now: Timestamp, slot: Slot, at: Option<Timestamp>, rng: &mut dyn Rng) {
+        let route = self.route(now, slot, rng);
+        let id = self.calls.states[slot].id;
+        assert!(
+            matches!(route, Route::Wait(afresh) if afresh == at) && self.idle.is_empty(),
+            "{id:?} is no longer stuck"
+        );
+    }
+
+    /// How often something happened that may change when a call can start.
+    fn all_changes(&self) -> u64 {
+        self.pools.iter().fold(self.changes, |sum, pool| sum.wrapping_add(pool.changes()))
+    }
+
+    /// Something happened at an endpoint that may change when a call can start.
     pub(super) const fn changed(&mut self) {
         self.changes = self.changes.wrapping_add(1);
     }

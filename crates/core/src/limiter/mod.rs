@@ -215,7 +215,10 @@ impl Limiter {
                 return Ok(());
             }
             if let Some((at, quota)) = self.refusals.find(now, tokens) {
-                return Err(Admission::NotBefore(at, quota));
+                let refusal = Err(Admission::NotBefore(at, quota));
+                #[cfg(feature = "audit")]
+                assert_eq!(self.clone().look(now, tokens), refusal, "a refusal of {tokens} tokens is not ended");
+                return refusal;
             }
         }
         self.look(now, tokens)
@@ -334,7 +337,10 @@ impl Limiter {
         };
         if used < reserved || requests > 0 {
             let back = Amounts { requests, tokens: reserved - used };
-            if !self.allowance.give_back(now, at, back) {
+            if self.allowance.give_back(now, at, back) {
+                // Who asked for more than was left of it was told before that it would have to wait.
+                self.refusals.end();
+            } else {
                 self.give_back(now, at, back);
             }
         } else if used > reserved {
@@ -473,7 +479,7 @@ impl Limiter {
         }
     }
 
-    /// How often something happened that may end a refusal or a permission, but for what goes out.
+    /// How often something happened that may change an answer, but for what goes out.
     pub(crate) const fn changes(&self) -> u64 {
         self.refusals.ended()
     }

@@ -16,13 +16,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    const NONE: Self = Self {
-        from: Timestamp::ZERO,
-        until: Timestamp::ZERO,
-        tokens: 0,
-        at: Timestamp::ZERO,
-        quota: Quota::Unknown,
-    };
+    const NONE: Self =
+        Self { from: Timestamp::ZERO, until: Timestamp::ZERO, tokens: 0, at: Timestamp::ZERO, quota: Quota::Unknown };
 
     fn is_for(&self, now: Timestamp, tokens: u64) -> bool {
         now < self.until
@@ -59,7 +54,12 @@ impl Refusals {
         steady_until: Timestamp,
     ) {
         self.latest = 1 - self.latest;
-        self.last[self.latest] = Refusal { from: now, until: at.min(steady_until), tokens, at, quota };
+        let old = &mut self.last[self.latest];
+        // What waits for tokens must not be forgotten beside what is not ended by them.
+        if quota == Quota::Requests && old.quota != Quota::Requests && old.until > Timestamp::ZERO {
+            self.ended = self.ended.wrapping_add(1);
+        }
+        *old = Refusal { from: now, until: at.min(steady_until), tokens, at, quota };
     }
 
     /// The answer to the same question again.

@@ -223,3 +223,21 @@ fn a_second_wake_up_at_the_same_time_changes_nothing() {
     assert_eq!((desk.sent.len(), desk.engine.next_wakeup()), (sent, next));
     assert!(next.is_some_and(|next| next.at > desk.now));
 }
+
+#[test]
+fn what_comes_back_is_noticed_even_if_somebody_asked_for_less_in_between() {
+    let mut desk = Desk::new(&single(&json!({"tokens_per_minute": 60_000})));
+    for (id, tokens) in [(0, 10), (1, 10), (2, 6_000), (3, 6_000)] {
+        desk.submit(id, tokens);
+    }
+    desk.wake_for(WakeReason::Start);
+    // From here on nothing is new about how long answers take.
+    desk.now = at(5_600);
+    desk.report(desk.sent[0].attempt, Outcome::success(10));
+    assert_eq!(desk.sent.len(), 3, "the third is not paid for yet");
+    // Half of what may go out at one moment is there: enough for this one, which does not pass the other.
+    desk.does(Input::Submit(call(4, 10).deadline(at(60_000))));
+    assert_eq!(desk.sent.len(), 3);
+    desk.report(desk.sent[2].attempt, Outcome::success(0));
+    assert_eq!(desk.attempts(3).len(), 1, "at once");
+}

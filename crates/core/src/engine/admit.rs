@@ -1,0 +1,257 @@
+//! From submitted to queued: what is known at once of a call's chances, and how late it may start.
+
+use core::time::Duration;
+
+use super::Engine;
+use super::calls::CallState;
+use super::event::Event;
+use super::explain::Standing;
+use super::io::{Call, EndReason, Refusal};
+use super::queue::Ahead;
+use super::route::{nowhere, sooner};
+use super::start::Start;
+use super::store::Slot;
+use crate::outcome::Quota;
+use crate::policy::{EndpointId, ModelId};
+use crate::ratio::ratio;
+use crate::time::{Timestamp, micros};
+
+const MINUTE_US: u64 = 60_000_000;
+
+/// A time to come back at: where it is now, nobody knows when.
+fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
+    (at > now).then_some(at)
+}
+
+/// What decides how late a call may start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    deadline: Option<Timestamp>,
+    submitted: Timestamp,
+    /// How long it has in all, in microseconds.
+    within: u64,
+    /// Nobody of its model had waited for as long when it was submitted.
+    young: bool,
+    max_tokens: Option<u32>,
+}
+
+impl Engine {
+    pub(super) fn submit(&mut self, now: Timestamp, mut call: Call) {
+        if call.deadline.is_none() {
+            call.deadline = self.policy.queue().deadline.and_then(|within| now.checked_add(within));
+        }
+        if let Some(since) = call.fingerprint.and_then(|fingerprint| self.failures.again(fingerprint, now)) {
+            self.event(Event::StackedRetry { call: call.id, since });
+        }
+        self.allow_hedges();
+        let capped = self.lower_cap(&mut call);
+        let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
+        let place = (now.as_micros().saturating_add(step), self.next_order);
+        self.next_order += 1;
+        let state = CallState::new(&call, now, place, capped);
+        if call.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.ended(now, &state, EndReason::Expired);
+        }
+        let mut latest = self.latest_start(&call, now);
+        match self.admit(now, &call, latest) {
+            Err((why, retry_at)) => return self.ended(now, &state, EndReason::Refused { why, retry_at }),
+            Ok(Some(other)) => {
+                self.give_way(now, other);
+                // The queue may be empty now.
+                latest = self.latest_start(&call, now);
+            }
+            Ok(None) => {}
+        }
+        let slot = self.calls.states.insert(state);
+        self.enqueue_until(slot, latest);
+    }
+
+    /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take
+    /// longer than its deadline leaves. Where another call gives way to it in a full queue, which.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        call: &Call,
+        latest: Option<Timestamp>,
+    ) -> Result<Option<Slot>, (Refusal, Option<Timestamp>)> {
+        let full = self.waiting() >= self.policy.queue().capacity;
+        let target = self.policy.queue().target_wait;
+        if !full && call.deadline.is_none() && target.is_none() {
+            return self.some_start(now, call).map(|()| None);
+        }
+        let earliest = self.earliest_start(now, call)?;
+        let ahead = self.ahead(call);
+        let by_quotas = self.drain_by_quotas(call, ahead);
+        let drain = by_quotas.max(self.drain_by_slots(call, now, ahead));
+        let mut other = None;
+        if full {
+            let weight = self.policy.weight(call.tenant);
+            other = self.calls.holders.gives_way(call.tenant, weight);
+            if other.is_none() {
+                return Err((Refusal::QueueFull, after(now, earliest.saturating_add(drain))));
+            }
+        }
+        // Those ahead take what is there first: `earliest` is theirs.
+        let turn = earliest.saturating_add(drain);
+        if target.is_some_and(|target| turn > now.saturating_add(target)) {
+            return Err((Refusal::TargetWait, Some(turn)));
+        }
+        // A deadline is given up only on what is certain: the first of those ahead may start now, and while the queue is
+        // young, for twice as long as the call has, there may be more slots again in time.
+        let young = call.deadline.is_none_or(|deadline| {
+            self.model(call.model).queue.was_empty(now, deadline.saturating_since(now).saturating_mul(2))
+        });
+        let certain = if young { by_quotas } else { drain };
+        let start = earliest.max(now.saturating_add(certain));
+        if let Some(latest) = latest.filter(|latest| start > *latest) {
+            let drain = by_quotas.max(self.drain_by_slots(call, earliest, ahead));
+            return Err((Refusal::Deadline, (latest >= now).then(|| earliest.saturating_add(drain))));
+        }
+        Ok(other)
+    }
+
+    /// Refuses a waiting call for want of room.
+    fn give_way(&mut self, now: Timestamp, slot: Slot) {
+        let call = self.calls.states[slot].call();
+        let retry_at = match self.earliest_start(now, &call) {
+            Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call, now))),
+            Err((_, retry_at)) => retry_at,
+        };
+        self.end(now, slot, EndReason::Refused { why: Refusal::QueueFull, retry_at });
+    }
+
+    /// Whether an endpoint can start the call at some time, whenever that is, or why none can.
+    fn some_start(&mut self, now: Timestamp, call: &Call) -> Result<(), (Refusal, Option<Timestamp>)> {
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
+            if !matches!(self.start(now, endpoint, call.tokens), Start::Unusable(_) | Start::Never { .. }) {
+                return Ok(());
+            }
+        }
+        self.earliest_start(now, call).map(|_| ())
+    }
+
+    /// When an endpoint could start the call if no other call were waiting, or why none ever could.
+    pub(super) fn earliest_start(
+        &mut self,
+        now: Timestamp,
+        call: &Call,
+    ) -> Result<Timestamp, (Refusal, Option<Timestamp>)> {
+        let (mut earliest, mut usable_at, mut largest) = (None, None, None);
+        self.history.consider(call.id);
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
+            let start = self.start(now, endpoint, call.tokens);
+            self.history.view(endpoint, Standing::of(start));
+            match start {
+                Start::Now | Start::AfterAReport => earliest = Some(now),
+                Start::At(at, _) => earliest = sooner(earliest, at),
+                Start::Unusable(at) => usable_at = sooner(usable_at, at),
+                Start::Never { limit } => largest = largest.max(Some(limit)),
+            }
+        }
+        earliest.ok_or_else(|| nowhere(usable_at, largest))
+    }
+
+    /// When a call that was refused for its deadline could be submitted again with as much time as it had: when those
+    /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
+    pub(super) fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
+        let latest = self.latest_start(call, submitted)?;
+        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call, earliest)))
+    }
+
+    /// How long those who wait before one more call like this keep its pools and its endpoints busy, by the limits of `now`.
+    fn drain_time(&self, call: &Call, now: Timestamp) -> Duration {
+        let ahead = self.ahead(call);
+        self.drain_by_quotas(call, ahead).max(self.drain_by_slots(call, now, ahead))
+    }
+
+    fn ahead(&self, call: &Call) -> Ahead {
+        self.model(call.model).queue.ahead(call.tenant, self.policy.weight(call.tenant))
+    }
+
+    /// The same by slots alone: zero where an endpoint is not known to lack them.
+    fn drain_by_slots(&self, call: &Call, now: Timestamp, ahead: Ahead) -> Duration {
+        if ahead.calls == 0 {
+            return Duration::ZERO;
+        }
+        let state = self.model(call.model);
+        let mut rate = 0_u64;
+        for id in &state.candidates.endpoints {
+            let endpoint = &self.endpoints[usize::from(id.0)];
+            let mut slots = endpoint.concurrency.limit(now).unwrap_or(u64::MAX);
+            for pool in &self.policy.endpoints()[usize::from(id.0)].pools {
+                slots = slots.min(self.pools[usize::from(pool.0)].slots());
+            }
+            if slots == u64::MAX {
+                return Duration::ZERO;
+            }
+            let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
+            if mean == 0 {
+                return Duration::ZERO;
+            }
+            rate = rate.saturating_add(ratio(slots, MINUTE_US, mean));
+        }
+        Duration::from_micros(ratio(ahead.calls, MINUTE_US, rate))
+    }
+
+    /// The same by quotas alone, by what those who wait are expected to be settled at.
+    fn drain_by_quotas(&self, call: &Call, Ahead { calls, tokens }: Ahead) -> Duration {
+        if calls == 0 {
+            return Duration::ZERO;
+        }
+        let state = self.model(call.model);
+        let tokens = ratio(tokens, state.spent_permille, 1_000);
+        let drain = |amount: u64, quota: Quota| {
+            let mut rate = 0_u64;
+            for pool in &state.candidates.pools {
+                let Some(limit) = self.pools[usize::from(pool.0)].limit(quota) else { return 0 };
+                rate = rate.saturating_add(limit);
+            }
+            ratio(amount, MINUTE_US, rate)
+        };
+        Duration::from_micros(drain(tokens, Quota::Tokens).max(drain(calls, Quota::Requests)))
+    }
+
+    /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
+    pub(super) fn latest_start(&self, call: &Call, submitted: Timestamp) -> Option<Timestamp> {
+        call.deadline?;
+        let due = self.due(call.model, call.deadline, submitted, call.max_tokens);
+        let endpoints = &self.model(call.model).candidates.endpoints;
+        endpoints.iter().filter_map(|endpoint| self.latest_start_at(*endpoint, &due)).max()
+    }
+
+    /// What decides how late a call may start.
+    pub(super) fn due(
+        &self,
+        model: ModelId,
+        deadline: Option<Timestamp>,
+        submitted: Timestamp,
+        max_tokens: Option<u32>,
+    ) -> Due {
+        let within = deadline.unwrap_or(Timestamp::MAX).saturating_since(submitted);
+        let young = self.model(model).queue.was_empty(submitted, within);
+        Due { deadline, submitted, within: micros(within), young, max_tokens }
+    }
+
+    /// The last moment at which a start at `endpoint` still leads to an answer in time.
+    ///
+    /// Where somebody has waited for longer than the call has in all, this leaves time for nearly every answer, since who
+    /// starts later only takes the place of another. While the queue is younger, what holds it up may be over soon, and
+    /// nine of ten are enough: better late with a chance than refused with none.
+    ///
+    /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
+    /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
+    pub(super) fn latest_start_at(&self, endpoint: EndpointId, due: &Due) -> Option<Timestamp> {
+        let Due { deadline, submitted, within, young, max_tokens } = *due;
+        let state = &self.endpoints[usize::from(endpoint.0)];
+        let times = &state.service_times;
+        let allowance = if young {
+            times.times(max_tokens).least_allowance_us()
+        } else {
+            times.allowance_within_us(within, max_tokens)
+        };
+        let latest = Timestamp::from_micros(deadline?.as_micros().saturating_sub(allowance));
+        Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
+    }
+}
