@@ -49,6 +49,11 @@ impl Load {
             .saturating_add(self.cache_write_tokens)
             .saturating_add(self.prefix.map_or(0, |prefix| prefix.tokens))
     }
+
+    /// All input but what is read from a cache: what has to be worked on, and is charged.
+    pub(crate) fn charged_input(&self) -> u64 {
+        self.all_input().saturating_sub(self.cache_read_tokens)
+    }
 }
 
 /// One request on the wire.

@@ -37,7 +37,8 @@ impl Record {
 pub(crate) struct Books {
     pub(crate) arrivals: Vec<Arrival>,
     records: Vec<Record>,
-    ends: BTreeMap<End, u64>,
+    /// The few ends that there are, in the order in which they came up.
+    ends: Vec<(End, u64)>,
     throttled: u64,
     refusals: Vec<u64>,
     refusals_with_time: u64,
@@ -49,7 +50,7 @@ impl Books {
         Self {
             records: Vec::with_capacity(arrivals.len()),
             arrivals,
-            ends: BTreeMap::new(),
+            ends: Vec::new(),
             throttled: 0,
             refusals: Vec::new(),
             refusals_with_time: 0,
@@ -123,7 +124,10 @@ impl Books {
         let Some(record) = self.records.get_mut(call as usize).filter(|record| !record.ended) else { return false };
         record.ended = true;
         if measured {
-            *self.ends.entry(end).or_default() += 1;
+            match self.ends.iter_mut().find(|(known, _)| *known == end) {
+                Some((_, count)) => *count += 1,
+                None => self.ends.push((end, 1)),
+            }
             self.throttled += u64::from(end == End::Throttled);
             if let (End::Refused(_), Some(arrival)) = (end, self.arrivals.get(call as usize)) {
                 self.refusals.push(now.as_micros().saturating_sub(arrival.at.as_micros()));

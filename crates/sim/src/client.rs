@@ -1,7 +1,5 @@
 //! What a simulated client is: it is told what happens and says what to send.
 
-use std::collections::VecDeque;
-
 use core::time::Duration;
 
 use serde::Serialize;
@@ -101,7 +99,7 @@ pub(crate) enum Action {
 
 /// How a client acts.
 pub struct Io<'a> {
-    pub(crate) actions: &'a mut VecDeque<Action>,
+    pub(crate) actions: &'a mut Vec<Action>,
     /// The client's own generator.
     pub rng: &'a mut dyn Rng,
 }
@@ -116,32 +114,32 @@ impl Io<'_> {
     /// Sends an attempt for a call to the lane at this place of the service's configuration. `attempt` comes back with
     /// the reply; a call may have several out.
     pub fn send(&mut self, call: u32, lane: usize, attempt: u64) {
-        self.actions.push_back(Action::Send { call, lane, attempt, max_tokens: None });
+        self.actions.push(Action::Send { call, lane, attempt, max_tokens: None });
     }
 
     /// The same with another output cap than the call's own.
     pub fn send_capped(&mut self, call: u32, lane: usize, attempt: u64, max_tokens: Option<u64>) {
-        self.actions.push_back(Action::Send { call, lane, attempt, max_tokens });
+        self.actions.push(Action::Send { call, lane, attempt, max_tokens });
     }
 
     /// Gives up one attempt; what it cost comes back as [`ClientReply::Aborted`], unless its own reply is on its way.
     pub fn abort(&mut self, call: u32, attempt: u64) {
-        self.actions.push_back(Action::Abort { call, attempt });
+        self.actions.push(Action::Abort { call, attempt });
     }
 
     /// Asks for [`Client::timer`] at a moment.
     pub fn timer(&mut self, at: Timestamp, token: u64) {
-        self.actions.push_back(Action::Timer { at, token });
+        self.actions.push(Action::Timer { at, token });
     }
 
     /// Ends a call.
     pub fn end(&mut self, call: u32, end: End) {
-        self.actions.push_back(Action::End { call, end, retry_at: None });
+        self.actions.push(Action::End { call, end, retry_at: None });
     }
 
     /// Ends a call with a refusal that says when another try could help.
     pub fn refuse(&mut self, call: u32, why: &'static str, retry_at: Option<Timestamp>) {
-        self.actions.push_back(Action::End { call, end: End::Refused(why), retry_at });
+        self.actions.push(Action::End { call, end: End::Refused(why), retry_at });
     }
 
     /// One draw, scaled evenly to a duration from zero to `most`.

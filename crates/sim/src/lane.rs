@@ -223,14 +223,17 @@ impl Lane {
 
     /// Tokens settled at the end: uncached input, cache writes and the output times its multiplier (ibid.).
     pub(crate) fn settlement(&self, load: &Load, output: u64) -> u64 {
-        load.all_input()
-            .saturating_sub(load.cache_read_tokens)
-            .saturating_add(self.config.output_multiplier.saturating_mul(output))
+        self.charge(load.charged_input(), output)
+    }
+
+    /// The same by the input that is charged.
+    pub(crate) const fn charge(&self, input: u64, output: u64) -> u64 {
+        input.saturating_add(self.config.output_multiplier.saturating_mul(output))
     }
 
     /// Undisturbed time to the first token and to the last, in microseconds.
     pub(crate) fn durations(&self, load: &Load, output: u64) -> (u64, u64) {
-        let fresh = load.all_input().saturating_sub(load.cache_read_tokens);
+        let fresh = load.charged_input();
         let first = self.config.first_token_us.saturating_add(mul_div(fresh, self.config.per_input_token_ns, 1_000));
         (first, first.saturating_add(mul_div(output, 1_000_000, self.config.tokens_per_second)))
     }

@@ -12,11 +12,13 @@ pub(crate) struct TimeQueue<T> {
     sorted: VecDeque<(Timestamp, T)>,
     strays: BinaryHeap<Reverse<(Timestamp, u64, T)>>,
     next: u64,
+    /// The time of the first, since it is asked for far more often than it changes.
+    first: Option<Timestamp>,
 }
 
 impl<T: Ord> Default for TimeQueue<T> {
     fn default() -> Self {
-        Self { sorted: VecDeque::new(), strays: BinaryHeap::new(), next: 0 }
+        Self { sorted: VecDeque::new(), strays: BinaryHeap::new(), next: 0, first: None }
     }
 }
 
@@ -28,23 +30,26 @@ impl<T: Ord + Copy> TimeQueue<T> {
             self.next += 1;
             self.strays.push(Reverse((at, self.next, thing)));
         }
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
     }
 
-    pub(crate) fn peek(&self) -> Option<Timestamp> {
-        let sorted = self.sorted.front().map(|first| first.0);
-        match self.strays.peek() {
-            None => sorted,
-            Some(Reverse((stray, ..))) => Some(sorted.map_or(*stray, |sorted| sorted.min(*stray))),
-        }
+    pub(crate) const fn peek(&self) -> Option<Timestamp> {
+        self.first
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Timestamp, T)> {
+        let at = self.first?;
+        let thing = match self.sorted.front() {
+            Some(sorted) if sorted.0 == at => self.sorted.pop_front()?.1,
+            _ => self.strays.pop()?.0.2,
+        };
         let sorted = self.sorted.front().map(|first| first.0);
-        let stray = self.strays.peek().map(|Reverse((at, ..))| *at);
-        if stray.is_some_and(|stray| sorted.is_none_or(|sorted| stray < sorted)) {
-            return self.strays.pop().map(|Reverse((at, _, thing))| (at, thing));
-        }
-        self.sorted.pop_front()
+        let stray = self.strays.peek().map(|stray| stray.0.0);
+        self.first = match (sorted, stray) {
+            (Some(sorted), Some(stray)) => Some(sorted.min(stray)),
+            (sorted, stray) => sorted.or(stray),
+        };
+        Some((at, thing))
     }
 }
 

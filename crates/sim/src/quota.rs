@@ -223,7 +223,7 @@ impl Bucket {
 
     fn level_at(&self, now: Timestamp, limit: u64) -> i128 {
         let passed = now.as_micros().saturating_sub(self.at.as_micros());
-        let refill = i128::from(passed).saturating_mul(i128::from(limit));
+        let refill = i128::try_from(u128::from(passed) * u128::from(limit)).unwrap_or(i128::MAX);
         self.level.saturating_add(refill).min(self.capacity)
     }
 

@@ -188,13 +188,16 @@ pub(crate) struct Player<'a> {
     next_arrival: usize,
     users: Option<ClosedLoop>,
     pub(crate) attempts: Slab<Flight>,
-    reaching: TimeQueue<u64>,
+    /// On the way to the service and back: in order, since every hop takes as long.
+    reaching: VecDeque<(Timestamp, u64)>,
+    returning: VecDeque<(Timestamp, u64)>,
     ending: TimeQueue<u64>,
-    returning: TimeQueue<u64>,
     dues: TimeQueue<u32>,
     timers: TimeQueue<(usize, u64)>,
-    actions: VecDeque<Action>,
+    actions: Vec<Action>,
     now: Timestamp,
+    /// When the first client wants to be woken.
+    wake: Option<Timestamp>,
     /// How often in a row a client was woken at this moment.
     wakes: u32,
 }
@@ -223,13 +226,14 @@ impl<'a> Player<'a> {
             next_arrival: 0,
             users: ClosedLoop::new(&scenario.workload, Timestamp::ZERO, end, users),
             attempts: Slab::default(),
-            reaching: TimeQueue::default(),
+            reaching: VecDeque::new(),
+            returning: VecDeque::new(),
             ending: TimeQueue::default(),
-            returning: TimeQueue::default(),
             dues: TimeQueue::default(),
             timers: TimeQueue::default(),
-            actions: VecDeque::new(),
+            actions: Vec::new(),
             now: Timestamp::ZERO,
+            wake: None,
             wakes: 0,
             scenario,
         })
@@ -254,25 +258,24 @@ impl<'a> Player<'a> {
     }
 
     fn next(&self) -> Option<(Timestamp, Step)> {
-        let mut first: Option<(Timestamp, Step)> = None;
+        let (mut first, mut what) = (Timestamp::MAX, None);
+        // The last of them first, since those that go first take precedence.
         let mut look = |at: Option<Timestamp>, step| {
             if let Some(at) = at
-                && first.is_none_or(|(first, _)| at < first)
+                && at <= first
             {
-                first = Some((at, step));
+                (first, what) = (at, Some(step));
             }
         };
-        look(self.ending.peek(), Step::End);
-        look(self.reaching.peek(), Step::Reach);
-        look(self.returning.peek(), Step::Return);
-        look(self.dues.peek(), Step::Due);
-        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
-        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
+        look(self.wake, Step::Wake);
         look(self.timers.peek(), Step::Timer);
-        for seat in &self.seats {
-            look(seat.wake, Step::Wake);
-        }
-        first
+        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
+        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
+        look(self.dues.peek(), Step::Due);
+        look(self.returning.front().map(|first| first.0), Step::Return);
+        look(self.reaching.front().map(|first| first.0), Step::Reach);
+        look(self.ending.peek(), Step::End);
+        what.map(|step| (first, step))
     }
 
     fn step(&mut self, now: Timestamp, step: Step) -> Result<(), RunError> {
@@ -283,12 +286,12 @@ impl<'a> Player<'a> {
                 }
             }
             Step::Reach => {
-                if let Some((_, name)) = self.reaching.pop() {
+                if let Some((_, name)) = self.reaching.pop_front() {
                     self.reach(now, name);
                 }
             }
             Step::Return => {
-                if let Some((_, name)) = self.returning.pop()
+                if let Some((_, name)) = self.returning.pop_front()
                     && let Some(flight) = self.remove(name)
                 {
                     let seat = self.seat_of(flight.call);
@@ -356,12 +359,22 @@ impl<'a> Player<'a> {
     }
 
     /// Lets a client act, and does what it wants.
+    #[inline]
     fn tell(&mut self, now: Timestamp, seat: usize, act: impl FnOnce(&mut dyn Client, &mut Io<'_>)) {
         if let Some(seat) = self.seats.get_mut(seat) {
             act(&mut *seat.client, &mut Io { actions: &mut self.actions, rng: &mut seat.dice });
             seat.wake = seat.client.next_wake();
+            self.wake = self.seats.iter().filter_map(|seat| seat.wake).min();
         }
-        while let Some(action) = self.actions.pop_front() {
+        if !self.actions.is_empty() {
+            self.carry_out(now, seat);
+        }
+    }
+
+    fn carry_out(&mut self, now: Timestamp, seat: usize) {
+        let mut place = 0;
+        while let Some(action) = self.actions.get(place).copied() {
+            place += 1;
             match action {
                 Action::Send { call, lane, attempt, max_tokens } => {
                     self.books.note(&[0, u64::from(call), attempt, lane as u64, now.as_micros()]);
@@ -378,6 +391,7 @@ impl<'a> Player<'a> {
                 }
             }
         }
+        self.actions.clear();
     }
 
     /// Puts another policy in force at one client.
@@ -395,7 +409,7 @@ impl<'a> Player<'a> {
         let flight = Flight { call, attempt, lane, max_tokens, ticket: None, reply, sibling, stage: Stage::Reaching };
         let name = self.attempts.insert(flight);
         record.out = name;
-        self.reaching.push(now.saturating_add(self.hop), name);
+        self.reaching.push_back((now.saturating_add(self.hop), name));
     }
 
     /// Takes an attempt out of the list of its call.
@@ -429,23 +443,21 @@ impl<'a> Player<'a> {
                 flight.stage = Stage::Returning;
                 let settled = flight.ticket.take().and_then(|ticket| self.service.abandon(now, ticket));
                 flight.reply = ClientReply::Aborted { settled: settled.unwrap_or(0) };
-                self.returning.push(now.saturating_add(self.hop), name);
+                self.returning.push_back((now.saturating_add(self.hop), name));
             }
             return;
         }
     }
 
     fn reach(&mut self, now: Timestamp, name: u64) {
-        let Some(flight) = self.attempts.get(name).copied().filter(|flight| flight.stage == Stage::Reaching) else {
-            return;
-        };
+        let Some(flight) = self.attempts.get_mut(name).filter(|flight| flight.stage == Stage::Reaching) else { return };
         let mut load = self.books.load(flight.call);
         load.max_tokens = flight.max_tokens.or(load.max_tokens);
         let reply = self.service.admit_on(now, LaneId(flight.lane), &load, None, &mut self.dice);
         self.books.reached(now, flight.call, &reply);
         let (reply, ticket, ends) = match reply {
             Reply::Accepted(accepted) => {
-                let reply = self.planned(&accepted);
+                let reply = planned(&accepted, self.scenario.streaming);
                 let ends = accepted.stream_error.map_or(accepted.finish_at, |error| error.at);
                 (reply, Some(accepted.ticket), Some(ends))
             }
@@ -454,25 +466,11 @@ impl<'a> Player<'a> {
             }
             Reply::Reset => (ClientReply::Cut, None, None),
         };
-        if let Some(flight) = self.attempts.get_mut(name) {
-            (flight.reply, flight.ticket) = (reply, ticket);
-            flight.stage = if ends.is_some() { Stage::Working } else { Stage::Returning };
-        }
+        (flight.reply, flight.ticket) = (reply, ticket);
+        flight.stage = if ends.is_some() { Stage::Working } else { Stage::Returning };
         match ends {
             Some(at) => self.ending.push(at, name),
-            None => self.returning.push(now.saturating_add(self.hop), name),
-        }
-    }
-
-    fn planned(&self, accepted: &Accepted) -> ClientReply {
-        match accepted.stream_error {
-            Some(broken) => ClientReply::Error {
-                error: broken.error,
-                retry_after: None,
-                delivered: self.scenario.streaming && broken.after_output_tokens > 0,
-                charged: true,
-            },
-            None => ClientReply::Answer { settled: 0, output_tokens: accepted.output_tokens },
+            None => self.returning.push_back((now.saturating_add(self.hop), name)),
         }
     }
 
@@ -485,7 +483,7 @@ impl<'a> Player<'a> {
         }
         let answered = matches!(flight.reply, ClientReply::Answer { .. });
         self.books.finished(now, flight.call, answered);
-        self.returning.push(now.saturating_add(self.hop), name);
+        self.returning.push_back((now.saturating_add(self.hop), name));
     }
 
     fn give_up(&mut self, now: Timestamp, call: u32) {
@@ -511,6 +509,19 @@ impl<'a> Player<'a> {
         {
             users.think(&self.scenario.workload, now);
         }
+    }
+}
+
+/// What comes back from an admitted attempt, but for what it settles at.
+const fn planned(accepted: &Accepted, streaming: bool) -> ClientReply {
+    match accepted.stream_error {
+        Some(broken) => ClientReply::Error {
+            error: broken.error,
+            retry_after: None,
+            delivered: streaming && broken.after_output_tokens > 0,
+            charged: true,
+        },
+        None => ClientReply::Answer { settled: 0, output_tokens: accepted.output_tokens },
     }
 }
 

@@ -33,9 +33,8 @@ impl From<ErrorKind> for Turned {
 
 #[derive(Clone, Debug)]
 struct Flight {
-    lane: usize,
-    /// Its prefix split into cache reads and writes.
-    load: Load,
+    /// Tokens of input that are charged.
+    input: u64,
     prefix: Option<Prefix>,
     tag: Option<String>,
     accepted: Accepted,
@@ -263,7 +262,8 @@ impl Service {
         let prefix = load.prefix;
         let load = lane.cache.resolve(now, &lane.config, load);
         let day = self.days.get_mut(lane.region).and_then(Option::as_mut);
-        if let Some(error) = check(lane, day.as_deref(), now, &load, crowded) {
+        let reserved = lane.reservation(&load);
+        if let Some(error) = check(lane, day.as_deref(), now, reserved, crowded) {
             if error.class() != RefusalClass::Other
                 && let Some(quota) = &mut lane.requests
             {
@@ -275,13 +275,13 @@ impl Service {
         let wanted = load.output_tokens.unwrap_or_else(|| lane.config.output_lengths.value(draw(rng)));
         let cap = lane.cap(&load);
         let output_tokens = wanted.min(cap);
-        let reserved = lane.reservation(&load);
         if let Some(quota) = &mut lane.requests {
             quota.take(now, REQUEST);
         }
         let tokens = lane.tokens.as_mut().map(|quota| quota.take(now, reserved));
         let day = day.map(|day| day.hold(now, reserved));
         let (first_token_at, finish_at) = lane.times(now, &load, output_tokens);
+        let input = load.charged_input();
         lane.in_flight += 1;
         let mut accepted = Accepted {
             ticket: Ticket(0),
@@ -298,7 +298,7 @@ impl Service {
         });
         self.ledger.admitted(now, id, tag, reserved);
         let tag = tag.map(str::to_owned);
-        accepted.ticket = Ticket(self.flights.insert(Flight { lane: id, load, prefix, tag, accepted, tokens, day }));
+        accepted.ticket = Ticket(self.flights.insert(Flight { input, prefix, tag, accepted, tokens, day }));
         Ok(accepted)
     }
 
@@ -320,9 +320,10 @@ impl Service {
     fn end(&mut self, now: Timestamp, ticket: Ticket, how: impl Fn(&Accepted, Timestamp) -> (u64, End)) -> Option<u64> {
         let now = self.pass(now);
         let flight = self.flights.remove(ticket.0)?;
-        let lane = self.lanes.get_mut(flight.lane)?;
+        let id = flight.accepted.lane.0;
+        let lane = self.lanes.get_mut(id)?;
         let (output, end) = how(&flight.accepted, now);
-        let used = lane.settlement(&flight.load, output);
+        let used = lane.charge(flight.input, output);
         if let (Some(quota), Some(hold)) = (&mut lane.tokens, &flight.tokens) {
             quota.settle(now, hold, used);
         }
@@ -333,7 +334,7 @@ impl Service {
             lane.cache.keep(now, &lane.config, prefix);
         }
         lane.in_flight = lane.in_flight.saturating_sub(1);
-        self.ledger.ended(now, flight.lane, flight.tag.as_deref(), used, end);
+        self.ledger.ended(now, id, flight.tag.as_deref(), used, end);
         Some(used)
     }
 
@@ -344,7 +345,7 @@ impl Service {
         let Some(lane) = self.lanes.get(lane.0) else { return false };
         let crowded = self.flights.len() >= MAX_IN_FLIGHT;
         let load = lane.cache.resolve(now, &lane.config, load);
-        !lane.is_closed() && check(lane, self.day(lane), now, &load, crowded).is_none()
+        !lane.is_closed() && check(lane, self.day(lane), now, lane.reservation(&load), crowded).is_none()
     }
 
     fn day(&self, lane: &Lane) -> Option<&Window> {
@@ -445,14 +446,13 @@ fn strike(lane: &Lane, rng: &mut Option<&mut dyn Rng>) -> Result<Option<(ErrorKi
 }
 
 /// Why slots and quotas do not let an attempt in, if they do not.
-fn check(lane: &Lane, day: Option<&Window>, now: Timestamp, load: &Load, crowded: bool) -> Option<ErrorKind> {
+fn check(lane: &Lane, day: Option<&Window>, now: Timestamp, reserved: u64, crowded: bool) -> Option<ErrorKind> {
     if crowded || !lane.has_slot() {
         return Some(ErrorKind::TooManyConnections);
     }
     if lane.requests.as_ref().is_some_and(|quota| !quota.would_admit(now, REQUEST)) {
         return Some(ErrorKind::RequestsPerMinute);
     }
-    let reserved = lane.reservation(load);
     if lane.tokens.as_ref().is_some_and(|quota| !quota.would_admit(now, reserved)) {
         return Some(ErrorKind::TokensPerMinute);
     }

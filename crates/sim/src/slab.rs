@@ -51,10 +51,11 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, name: u64) -> Option<T> {
         let (place, uses) = split(name);
         let entry = self.places.get_mut(place).filter(|entry| entry.0 == uses)?;
-        let thing = entry.1.take()?;
-        entry.0 = entry.0.wrapping_add(1);
-        self.free.push(place as u32);
-        Some(thing)
+        if entry.1.is_some() {
+            entry.0 = entry.0.wrapping_add(1);
+            self.free.push(place as u32);
+        }
+        entry.1.take()
     }
 }
 

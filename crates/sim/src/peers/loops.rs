@@ -81,14 +81,12 @@ impl Client for Loop {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use sluicegate::random::Draws;
 
     use super::*;
 
     fn sleeps(sleep: Sleep, draw: u64) -> Vec<Duration> {
-        let mut io = Io { actions: &mut VecDeque::new(), rng: &mut Draws::new([draw]) };
+        let mut io = Io { actions: &mut Vec::new(), rng: &mut Draws::new([draw]) };
         (0..ATTEMPTS + 1).map(|failure| sleep(failure, &mut io)).collect()
     }
 
