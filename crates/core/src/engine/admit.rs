@@ -172,20 +172,13 @@ impl Engine {
 
     /// The same by slots alone: zero where an endpoint is not known to lack them.
     fn drain_by_slots(&self, call: &Call, now: Timestamp, ahead: Ahead) -> Duration {
-        if ahead.calls == 0 {
-            return Duration::ZERO;
-        }
-        let state = self.model(call.model);
         let mut rate = 0_u64;
-        for id in &state.candidates.endpoints {
-            let endpoint = &self.endpoints[usize::from(id.0)];
-            let mut slots = endpoint.concurrency.limit(now).unwrap_or(u64::MAX);
-            for pool in &self.policy.endpoints()[usize::from(id.0)].pools {
-                slots = slots.min(self.pools[usize::from(pool.0)].slots());
-            }
-            if slots == u64::MAX {
+        for id in &self.model(call.model).candidates.endpoints {
+            let slots = self.slots_of(*id, now);
+            if slots == u64::MAX || ahead.calls == 0 {
                 return Duration::ZERO;
             }
+            let endpoint = &self.endpoints[usize::from(id.0)];
             let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
             if mean == 0 {
                 return Duration::ZERO;
@@ -193,6 +186,13 @@ impl Engine {
             rate = rate.saturating_add(ratio(slots, MINUTE_US, mean));
         }
         Duration::from_micros(ratio(ahead.calls, MINUTE_US, rate))
+    }
+
+    /// How many attempts an endpoint carries at once, as far as that is known.
+    fn slots_of(&self, id: EndpointId, now: Timestamp) -> u64 {
+        let learned = self.endpoints[usize::from(id.0)].concurrency.limit(now).unwrap_or(u64::MAX);
+        let pools = &self.policy.endpoints()[usize::from(id.0)].pools;
+        pools.iter().fold(learned, |slots, pool| slots.min(self.pools[usize::from(pool.0)].slots()))
     }
 
     /// The same by quotas alone, by what those who wait are expected to be settled at.

@@ -206,6 +206,10 @@ impl Engine {
 
     /// The first waiting call among the models whose head is not known to be stuck.
     fn head(&self) -> Option<(ModelId, Slot)> {
+        // Most often there is one alone.
+        if let [model] = self.models.as_slice() {
+            return if model.blocked { None } else { model.queue.head().map(|slot| (ModelId(0), slot)) };
+        }
         let mut first: Option<(Place, u16, Slot)> = None;
         for (index, model) in (0..).zip(&self.models).filter(|(_, model)| !model.blocked) {
             let Some(slot) = model.queue.head() else { continue };

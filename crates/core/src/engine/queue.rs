@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::calls::{ByDeadline, CallState, InOrder};
 use super::io::{CallId, TenantId};
-use super::store::{Named, Store};
+use super::store::{Named, Slot, Store};
 use super::tree::{Links, Node, Tree};
 use crate::ratio::ratio;
 use crate::time::Timestamp;
@@ -209,11 +209,12 @@ impl Queue {
     /// An attempt of `tenant` goes out with `tokens` reserved.
     pub(super) fn sent(&mut self, tenant: TenantId, weight: u32, tokens: u64) {
         let floor = self.floor();
-        if self.tenants.find(u64::from(tenant.0)).is_none() {
+        let slot = self.tenants.find(u64::from(tenant.0)).unwrap_or_else(|| {
             let slot = self.tenants.insert(Tenant::new(tenant, weight, floor));
             self.idle.insert(&mut self.tenants, slot);
-        }
-        self.count(tenant, |state| {
+            slot
+        });
+        self.count(slot, |state| {
             state.out += 1;
             state.served = state.served.saturating_add(state.units(tokens));
         });
@@ -221,7 +222,8 @@ impl Queue {
 
     /// An attempt of `tenant` that had reserved `reserved` was settled at `spent`.
     pub(super) fn settled(&mut self, tenant: TenantId, reserved: u64, spent: u64) {
-        self.count(tenant, |state| {
+        let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
+        self.count(slot, |state| {
             state.out = state.out.saturating_sub(1);
             let (back, more) = (state.units(reserved), state.units(spent));
             state.served = state.served.saturating_sub(back).saturating_add(more);
@@ -230,8 +232,7 @@ impl Queue {
     }
 
     /// Changes what a tenant was served and puts it in its new place.
-    fn count(&mut self, tenant: TenantId, change: impl FnOnce(&mut Tenant)) {
-        let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
+    fn count(&mut self, slot: Slot, change: impl FnOnce(&mut Tenant)) {
         let tree = if self.tenants[slot].waiting == 0 { &mut self.idle } else { &mut self.turns };
         tree.rekey(&mut self.tenants, slot, change);
     }
