@@ -246,7 +246,10 @@ fn figures_json(outcomes: &[Outcome]) -> serde_json::Value {
                         |check: &goal::Check| json!({"claim": check.claim, "found": check.found, "holds": check.holds});
                     Some(checks.iter().map(check).collect::<Vec<_>>())
                 });
-                json!({"at": at, "policies": policies, "goal": goal})
+                let oracle = figures.oracle.map(|oracle| {
+                    json!({"fair": oracle.fair, "all_knowing": oracle.clairvoyant, "upper_bound": oracle.upper_bound})
+                });
+                json!({"at": at, "oracle": oracle, "policies": policies, "goal": goal})
             })
             .collect();
         let (missed, _) = misses(outcome);

@@ -43,7 +43,9 @@ pub(crate) fn html(outcomes: &[Outcome]) -> Result<String, Failure> {
 
 const READING: &str = "<h2>How to read this</h2>\n<ul>\n<li><b>Goodput</b> is calls answered by their deadline over those that a \
      fair queue with full knowledge of the service answers. It can be a little above 1: a fair queue is not the best \
-     there is.</li>\n<li><b>Refused</b> is the share of attempts that the service answers with 429 or 503.</li>\n\
+     there is.</li>\n<li><b>All-knowing</b>, in the same unit and for seed 1, is the best schedule found that knows every call, \
+     answer and fault beforehand. Where tokens are scarce it serves the short answers, which no client can know. No \
+     schedule at all exceeds the <b>upper bound</b>; the truth lies between the two.</li>\n<li><b>Refused</b> is the share of attempts that the service answers with 429 or 503.</li>\n\
      <li><b>Wait</b> is from a call to the admission of an attempt for it, of calls that were admitted.</li>\n\
      <li>Figures are medians over the seeds; of an even number of seeds, the worse of the two in the middle. Every \
      figure is the service's own count.</li>\n<li>Calls count by their arrival: those before and after the measured time are \

@@ -11,6 +11,8 @@ use super::recovery::full_after;
 
 /// Calls for which the best that any schedule could do is worked out at most: its cost grows faster than their number.
 const MOST_BOUND_CALLS: usize = 20_000;
+/// The seed under which it is worked out, and a run kept second by second: for every seed it would take longer than the runs.
+const SHOWN_SEED: u64 = 1;
 
 /// What a plan came to.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Outcome {
 pub(crate) struct PointOutcome {
     /// By policy.
     pub(crate) policies: Vec<(Median, Vec<Row>)>,
+    /// What could have been done with the calls of the first seed, where all policies had the same and they are not too many.
+    pub(crate) oracle: Option<Oracle>,
 }
 
 /// One run, second by second, for each policy.
@@ -56,7 +60,15 @@ struct Job {
     seed: u64,
 }
 
-type Done = Result<(Vec<Row>, Option<Sample>), RunError>;
+/// What came of it.
+#[derive(Debug)]
+struct Piece {
+    rows: Vec<Row>,
+    oracle: Option<Oracle>,
+    sample: Option<Sample>,
+}
+
+type Done = Result<Piece, RunError>;
 
 /// Why nothing came of it.
 pub(crate) enum Ended {
@@ -93,7 +105,7 @@ pub(crate) fn play(
             let (Some(job), Some(place)) = (jobs.get(number), results.get(number)) else { break };
             let Some(plan) = plans.get(job.plan) else { break };
             let Some(point) = plan.points.get(job.point) else { break };
-            let result = one(point, job.seed, job.point + 1 == plan.points.len() && job.seed == 1);
+            let result = one(point, job.seed, job.point + 1 == plan.points.len());
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             done();
@@ -129,53 +141,59 @@ fn failure(plans: &[Plan], job: Job, error: RunError) -> Ended {
 }
 
 /// The results of one plan, which come in the order of its points and, within them, of the seeds.
-fn gather(plan: Plan, results: &mut impl Iterator<Item = (Vec<Row>, Option<Sample>)>) -> Outcome {
+fn gather(plan: Plan, results: &mut impl Iterator<Item = Piece>) -> Outcome {
     let mut sample = None;
     let mut points = Vec::new();
     for _ in &plan.points {
         let mut rows: Vec<Vec<Row>> = vec![Vec::new(); plan.policies.len()];
-        for (of_seed, seconds) in results.by_ref().take(usize::try_from(plan.seeds).unwrap_or(usize::MAX)) {
-            rows.iter_mut().zip(of_seed).for_each(|(rows, row)| rows.push(row));
-            sample = sample.or(seconds);
+        let mut oracle = None;
+        for piece in results.by_ref().take(usize::try_from(plan.seeds).unwrap_or(usize::MAX)) {
+            rows.iter_mut().zip(piece.rows).for_each(|(rows, row)| rows.push(row));
+            oracle = oracle.or(piece.oracle);
+            sample = sample.or(piece.sample);
         }
-        points.push(PointOutcome { policies: rows.into_iter().map(|rows| (Median::of(&rows), rows)).collect() });
+        let policies = rows.into_iter().map(|rows| (Median::of(&rows), rows)).collect();
+        points.push(PointOutcome { policies, oracle });
     }
     Outcome { plan, points, sample }
 }
 
 /// All policies at one point under one seed, with the same calls for all, except in a closed loop.
-fn one(point: &Point, seed: u64, sampled: bool) -> Done {
+fn one(point: &Point, seed: u64, last: bool) -> Done {
     let scenario = point.scenario.seeded(seed);
     let arrivals = scenario.arrivals();
+    let shown = seed == SHOWN_SEED;
     let closed = matches!(scenario.workload.arrivals, Pattern::ClosedLoop { .. });
-    let fair = |arrivals: &[Arrival]| Oracle::fair_only(&scenario, arrivals).map_err(RunError::from);
-    let known = if closed { None } else { Some(fair(&arrivals)?) };
+    let known = if closed { None } else { Some(oracle(&scenario, &arrivals, shown)?) };
     let mut rows = Vec::new();
     let mut sample = Sample { offered: Vec::new(), policies: Vec::new(), oracle: Oracle::default() };
     for kind in &point.kinds {
         let played = run_calls(&scenario, kind, arrivals.clone())?;
-        let fair = match known {
-            Some(fair) => fair,
-            None => fair(&played.arrivals)?,
+        let first = rows.is_empty();
+        let known = match known {
+            Some(known) => known,
+            None => oracle(&scenario, &played.arrivals, shown && last && first)?,
         };
-        rows.push(Row::new(seed, &played.report, fair, full_after(&scenario, &played.fates)));
-        if sampled {
-            if rows.len() == 1 {
+        rows.push(Row::new(seed, &played.report, known.fair, full_after(&scenario, &played.fates)));
+        if shown && last {
+            if first {
                 sample.offered = offered(&played.arrivals);
-                sample.oracle = oracle(&scenario, &played.arrivals, fair)?;
+                sample.oracle = known;
             }
             sample.policies.push(seconds(&played));
         }
     }
-    Ok((rows, sampled.then_some(sample)))
+    let oracle = known.filter(|known| known.upper_bound.is_some());
+    Ok(Piece { rows, oracle, sample: (shown && last).then_some(sample) })
 }
 
-fn oracle(scenario: &Scenario, arrivals: &[Arrival], fair: u64) -> Result<Oracle, RunError> {
-    if arrivals.len() <= MOST_BOUND_CALLS {
+/// What a fair queue answers of the calls, and if it is wanted and they are not too many, what any schedule could.
+fn oracle(scenario: &Scenario, arrivals: &[Arrival], whole: bool) -> Result<Oracle, RunError> {
+    if whole && arrivals.len() <= MOST_BOUND_CALLS {
         return Ok(Oracle::of(scenario, arrivals)?);
     }
     let calls = arrivals.iter().filter(|arrival| scenario.measures(arrival)).count() as u64;
-    Ok(Oracle { calls, fair, ..Oracle::default() })
+    Ok(Oracle { calls, fair: Oracle::fair_only(scenario, arrivals)?, ..Oracle::default() })
 }
 
 fn offered(arrivals: &[Arrival]) -> Vec<u32> {

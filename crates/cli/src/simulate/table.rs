@@ -1,6 +1,7 @@
 //! What stands on the terminal, and the same as Markdown for keeping.
 
 use comfy_table::{CellAlignment, Table};
+use sluicegate_sim::Oracle;
 
 use super::figures::{Median, Middle};
 use super::play::Outcome;
@@ -21,9 +22,11 @@ pub(crate) struct Line {
 }
 
 /// The heads of the figures that every plan has.
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 10] = [
     "goodput",
     "lowest - highest",
+    "all-knowing",
+    "upper bound",
     "attempts per success",
     "refused",
     "wait p50",
@@ -55,7 +58,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
             lines.push(Line {
                 settings: point.settings.iter().map(super::sweep::Setting::text).collect(),
                 policy: policy.clone(),
-                cells: cells(median, shortage),
+                cells: cells(median, figures.oracle.as_ref(), shortage),
                 verdict: goal.map(|goal| goal.check(median).iter().all(|check| check.holds)),
                 median: median.clone(),
             });
@@ -64,11 +67,18 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
     lines
 }
 
-fn cells(median: &Median, shortage: bool) -> Vec<String> {
+fn cells(median: &Median, oracle: Option<&Oracle>, shortage: bool) -> Vec<String> {
     let Middle { low, middle, high } = median.goodput;
+    // What others could answer, in the unit of goodput.
+    let beside_fair = |answered: fn(&Oracle) -> Option<u64>| {
+        let share = oracle.and_then(|oracle| (answered(oracle)? * 1_000).checked_div(oracle.fair));
+        share.map_or_else(|| "-".to_owned(), ratio)
+    };
     let mut cells = vec![
         ratio(middle),
         format!("{} - {}", ratio(low), ratio(high)),
+        beside_fair(|oracle| Some(oracle.clairvoyant)),
+        beside_fair(|oracle| oracle.upper_bound),
         ratio(median.attempts.middle),
         percent(median.refused.middle),
         seconds(median.wait_p50.middle),
@@ -133,6 +143,8 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     let mut narrow = vec![
         "goodput",
         "lowest -\nhighest",
+        "all-\nknowing",
+        "upper\nbound",
         "attempts\nper success",
         "refused",
         "wait\np50",
@@ -166,7 +178,9 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
         "# Figures of the plans\n\nWritten by `sluicegate simulate --figures`; CI compares them with what the plans give \
          now. After a change of behaviour that is meant, write them anew and let the diff be read: see README.md.\n\n\
          Goodput is calls answered by their deadline over those of a fair queue that knows the service. Figures are medians \
-         over the seeds; of an even number of seeds, the worse of the two in the middle. Rounded against the policy.\n",
+         over the seeds; of an even number of seeds, the worse of the two in the middle. Rounded against the policy.\n\n\
+         Beside it, in the same unit and for seed 1: what the best schedule answers that knows every call, answer and \
+         fault beforehand, and what no schedule can exceed. README.md says how the three differ.\n",
     );
     for outcome in outcomes {
         let plan = &outcome.plan;
