@@ -265,12 +265,12 @@ impl Breaker {
     #[must_use]
     #[inline]
     pub fn check(&self, now: Timestamp) -> BreakerVerdict {
-        if self.counts() { BreakerVerdict::Pass } else { self.check_otherwise(now) }
+        if self.lets_all_pass() { BreakerVerdict::Pass } else { self.check_otherwise(now) }
     }
 
     /// Its usual condition: closed, and not told to do anything else.
     #[inline]
-    fn counts(&self) -> bool {
+    pub(crate) fn lets_all_pass(&self) -> bool {
         self.state == BreakerState::Closed && self.config.mode == BreakerMode::Enabled
     }
 
@@ -294,7 +294,7 @@ impl Breaker {
     /// [`record`](Self::record) or [`release`](Self::release).
     #[inline]
     pub fn acquire(&mut self, now: Timestamp) -> BreakerVerdict {
-        if self.counts() { BreakerVerdict::Pass } else { self.acquire_otherwise(now) }
+        if self.lets_all_pass() { BreakerVerdict::Pass } else { self.acquire_otherwise(now) }
     }
 
     #[inline(never)]
@@ -325,7 +325,7 @@ impl Breaker {
     #[inline]
     pub fn record(&mut self, now: Timestamp, failed: bool, took: Duration, rng: &mut dyn Rng) -> Option<BreakerState> {
         let slow = self.config.slow_after.is_some_and(|limit| took >= limit);
-        if !self.counts() {
+        if !self.lets_all_pass() {
             return self.record_otherwise(now, failed, slow, rng);
         }
         self.window.count(now, failed, slow);

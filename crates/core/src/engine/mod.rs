@@ -298,6 +298,11 @@ impl EndpointState {
             unusable_until: Timestamp::ZERO,
         }
     }
+
+    /// Whether neither breaker nor capacity holds anything back.
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.unusable_until <= now && self.breaker.lets_all_pass() && !self.concurrency.is_limited()
+    }
 }
 
 impl ModelState {

@@ -42,7 +42,23 @@ pub(super) struct Stuck {
 
 impl Engine {
     /// When `endpoint` could start a call of `tokens` tokens.
+    #[inline]
     pub(super) fn start(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> Start {
+        // Most often an open endpoint's only pool was asked before, and its answer holds.
+        if let [pool] = self.policy.endpoints()[usize::from(endpoint.0)].pools.as_slice()
+            && !self.holds
+            && self.endpoints[usize::from(endpoint.0)].is_open(now)
+            && let limiter = &mut self.pools[usize::from(pool.0)]
+            && let Some((at, quota)) = limiter.told(now, tokens)
+        {
+            self.known_until = self.known_until.min(at).min(limiter.steady_until());
+            return Start::At(at, Some(quota));
+        }
+        self.start_after_a_look(now, endpoint, tokens)
+    }
+
+    #[inline(never)]
+    fn start_after_a_look(&mut self, now: Timestamp, endpoint: EndpointId, tokens: u64) -> Start {
         if tokens > MOST_TOKENS {
             return Start::Never { limit: MOST_TOKENS };
         }

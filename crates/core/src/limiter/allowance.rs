@@ -33,6 +33,11 @@ impl Allowance {
         now < self.until && self.left.requests > 0 && tokens <= self.left.tokens
     }
 
+    /// The tokens that it covers beyond its last request, which is gone.
+    pub(super) fn without_requests(&self, now: Timestamp) -> Option<u64> {
+        (now < self.until && self.left.requests == 0).then_some(self.left.tokens)
+    }
+
     /// Whether its time is over but something is left.
     pub(super) fn may_go_on(&self, now: Timestamp) -> bool {
         self.left.requests > 0 && now >= self.until && self.until > Timestamp::ZERO

@@ -204,6 +204,21 @@ impl Limiter {
         }
     }
 
+    /// The same question, where it was answered before and the answer was no.
+    #[inline]
+    pub(crate) fn told(&mut self, now: Timestamp, tokens: u64) -> Option<(Timestamp, Quota)> {
+        if self.in_flight >= self.concurrency || self.allowance.covers(now, tokens) {
+            return None;
+        }
+        let told = self.refusals.find(now, tokens);
+        #[cfg(feature = "audit")]
+        if let Some((at, quota)) = told {
+            let afresh = self.clone().look(now, tokens);
+            assert_eq!(afresh, Err(Admission::NotBefore(at, quota)), "a refusal of {tokens} tokens is not ended");
+        }
+        told
+    }
+
     /// The same question without reserving anything.
     ///
     /// # Errors
@@ -214,12 +229,9 @@ impl Limiter {
             if self.allowance.covers(now, tokens) {
                 return Ok(());
             }
-            if let Some((at, quota)) = self.refusals.find(now, tokens) {
-                let refusal = Err(Admission::NotBefore(at, quota));
-                #[cfg(feature = "audit")]
-                assert_eq!(self.clone().look(now, tokens), refusal, "a refusal of {tokens} tokens is not ended");
-                return refusal;
-            }
+        }
+        if let Some((at, quota)) = self.told(now, tokens) {
+            return Err(Admission::NotBefore(at, quota));
         }
         self.look(now, tokens)
     }
@@ -237,6 +249,11 @@ impl Limiter {
     #[inline(never)]
     fn look_closely(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
         if self.in_flight < self.concurrency {
+            // Whose last request just went out still has the tokens that were looked at for it.
+            if let Some(tokens_left) = self.allowance.without_requests(now).filter(|left| tokens <= *left) {
+                self.charge(now);
+                return self.earliest_request(now, tokens_left);
+            }
             self.charge(now);
             if let Some(room) = self.room_of_tokens(now)
                 && tokens <= room
