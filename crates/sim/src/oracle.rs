@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Bound;
 
 use serde::Serialize;
 use sluicegate::Timestamp;
@@ -178,9 +179,15 @@ fn schedule(
     if plan.is_some() {
         service.keep_debts();
     }
+    let plan = plan.map(|load| Plan {
+        load,
+        least: quickest(&service, lanes, &load),
+        least_of_all: quickest(&service, lanes, &NOTHING),
+    });
     let mut run = Run {
         plan,
         next: None,
+        stuck_until: Timestamp::ZERO,
         service,
         lanes,
         calls,
@@ -195,24 +202,56 @@ fn schedule(
         let end = run.ends.peek().map(|Reverse((at, _))| *at);
         let alarm = run.alarm.filter(|_| !run.waiting.is_empty());
         let Some(now) = [arrival, end, alarm].into_iter().flatten().min() else { break };
-        let now = run.service.advance(now);
+        // Nobody looks at the books of a schedule, so that they need not be shown.
+        let now = run.service.pass(now);
+        let mut only_arrivals = true;
         while let Some(Reverse((_, ticket))) = run.ends.peek().copied().filter(|Reverse((at, _))| *at <= now) {
             run.ends.pop();
             run.service.finish(now, ticket);
+            only_arrivals = false;
         }
         while let Some((index, call)) = arrivals.next_if(|(_, call)| call.at <= now) {
             let key = run.key(call);
             run.waiting.insert((key, index));
         }
-        run.dispatch(now);
+        if !only_arrivals || !run.is_stuck(now) {
+            run.dispatch(now);
+        }
     }
     Ok(run.schedule)
 }
 
+/// The load with the quickest answer.
+const NOTHING: Load = Load {
+    input_tokens: 0,
+    prefix: None,
+    cache_read_tokens: 0,
+    cache_write_tokens: 0,
+    max_tokens: None,
+    output_tokens: Some(0),
+};
+
+/// How long an answer takes at least, in microseconds, on the quickest of the lanes.
+fn quickest(service: &Service, lanes: &[LaneId], load: &Load) -> u64 {
+    let takes = |lane: &LaneId| service.soonest_finish(Timestamp::ZERO, *lane, load).as_micros();
+    lanes.iter().map(takes).min().unwrap_or(u64::MAX)
+}
+
+/// What every call is taken to ask, as far as its time goes.
+struct Plan {
+    load: Load,
+    /// How long that takes at least.
+    least: u64,
+    /// How long anything takes at least.
+    least_of_all: u64,
+}
+
 struct Run<'a> {
-    plan: Option<Load>,
+    plan: Option<Plan>,
     /// With a plan: the call that was found to wait before all others, and not too late then.
     next: Option<usize>,
+    /// Until then `next` waits, unless an attempt ends.
+    stuck_until: Timestamp,
     service: Service,
     lanes: &'a [LaneId],
     calls: &'a [OracleCall],
@@ -237,6 +276,12 @@ impl Run<'_> {
         }
     }
 
+    /// Where nobody passes, whether the first is known to wait, and so everyone.
+    fn is_stuck(&self, now: Timestamp) -> bool {
+        let first = self.waiting.first().map(|entry| entry.1);
+        self.schedule.order == Order::Arrival && first.is_some() && first == self.next && now < self.stuck_until
+    }
+
     /// Starts what can start; the rest waits for an end, an arrival or the alarm.
     fn dispatch(&mut self, now: Timestamp) {
         // What is beyond the look-ahead gets its turn when something before it has gone.
@@ -249,17 +294,24 @@ impl Run<'_> {
         let (mut gone, mut failures) = (false, 0);
         // Where nobody passes, the first is all there is to look at.
         let most = if self.schedule.order == Order::Arrival { 1 } else { LOOKAHEAD };
-        let first: Vec<_> = self.waiting.iter().take(most).copied().collect();
-        for entry in first {
-            let Some(call) = self.calls.get(entry.1).copied() else { continue };
-            let plan = match self.plan {
-                None => call.load,
-                // Whoever is next stays next: a large call that waits for its tokens must not be overtaken by its deadline.
-                Some(_) if self.next == Some(entry.1) => Load { output_tokens: Some(0), ..Load::default() },
-                Some(plan) => plan,
+        let mut after = None;
+        for _ in 0..most {
+            // One after the other, since most often the first is all that is needed.
+            let entry = match after {
+                None => self.waiting.first(),
+                Some(after) => self.waiting.range((Bound::Excluded(after), Bound::Unbounded)).next(),
             };
-            let too_late = |lane: &LaneId| self.service.soonest_finish(now, *lane, &plan) > call.deadline;
-            if self.lanes.iter().all(too_late) || self.start(now, entry.1, &call, &plan) {
+            let Some(entry) = entry.copied() else { break };
+            after = Some(entry);
+            let Some(call) = self.calls.get(entry.1).copied() else { continue };
+            let (plan, least) = match &self.plan {
+                None => (call.load, quickest(&self.service, self.lanes, &call.load)),
+                // Whoever is next stays next: a large call that waits for its tokens must not be overtaken by its deadline.
+                Some(plan) if self.next == Some(entry.1) => (NOTHING, plan.least_of_all),
+                Some(plan) => (plan.load, plan.least),
+            };
+            let too_late = now.as_micros().saturating_add(least) > call.deadline.as_micros();
+            if too_late || self.start(now, entry.1, &call, &plan) {
                 self.waiting.remove(&entry);
                 gone = true;
                 continue;
@@ -271,6 +323,9 @@ impl Run<'_> {
             }
             if self.schedule.order == Order::Arrival {
                 self.next = Some(entry.1);
+                let least = self.plan.as_ref().map_or(least, |plan| plan.least_of_all);
+                let too_late_at = call.deadline.as_micros().saturating_sub(least).saturating_add(1);
+                self.stuck_until = self.alarm.unwrap_or(Timestamp::MAX).min(Timestamp::from_micros(too_late_at));
                 break;
             }
         }
@@ -287,9 +342,11 @@ impl Run<'_> {
     fn start(&mut self, now: Timestamp, index: usize, call: &OracleCall, plan: &Load) -> bool {
         let service = &self.service;
         let answers = |lane: &LaneId| {
+            if !service.would_admit(now, *lane, &call.load) {
+                return None;
+            }
             let finish = service.finish_time(now, *lane, plan);
-            (finish <= call.deadline && service.would_admit(now, *lane, &call.load))
-                .then(|| (service.expected_cost(now, *lane, &call.load), finish, *lane))
+            (finish <= call.deadline).then(|| (service.expected_cost(now, *lane, &call.load), finish, *lane))
         };
         let Some((.., lane)) = self.lanes.iter().filter_map(answers).min() else { return false };
         // What was planned ends here: the answer is as long as it is.

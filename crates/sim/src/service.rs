@@ -171,7 +171,7 @@ impl Service {
     }
 
     /// The same, but for the state of the second that is still open.
-    fn pass(&mut self, now: Timestamp) -> Timestamp {
+    pub(crate) fn pass(&mut self, now: Timestamp) -> Timestamp {
         let now = self.now.max(now);
         self.now = now;
         if now < self.quiet_until {
