@@ -159,7 +159,7 @@ fn need(lanes: &[Lane], call: &OracleCall) -> Option<Need> {
 fn fits(lane: &Lane, load: &Load) -> bool {
     let permille = match lane.config.law {
         Law::Continuous { burst_permille, .. } => u128::from(burst_permille),
-        Law::Fixed { .. } | Law::Sliding => u128::from(WHOLE_PERMILLE),
+        Law::Fixed { .. } | Law::FixedDrawn | Law::Sliding => u128::from(WHOLE_PERMILLE),
     };
     let reserved = u128::from(lane.reservation(load)) * u128::from(WHOLE_PERMILLE);
     let full = |limit: u64| u128::from(limit) * permille;
@@ -276,6 +276,7 @@ fn supply(law: Law, limits: &[u64], from: u64, to: u64, start: bool, refunds: Op
     let minute = u128::from(MINUTE_US);
     match law {
         Law::Fixed { phase_us } => limit * u128::from(windows(MINUTE_US, phase_us, from, to)),
+        Law::FixedDrawn => limit * u128::from(windows(MINUTE_US, 0, from, to)),
         Law::Sliding => limit * u128::from(to - from).div_ceil(minute),
         Law::Continuous { burst_permille, start_permille } => {
             let whole = u128::from(WHOLE_PERMILLE);

@@ -126,7 +126,7 @@ pub struct OtherUser {
     /// How often he takes, on average; each time the same part. Few takes are large ones. At least 1.
     #[serde(default = "defaults::takes_per_minute")]
     pub takes_per_minute: u32,
-    /// Decides when.
+    /// Decides when, together with the seed of a scenario ([`Scenario::seeded`](crate::Scenario::seeded)).
     #[serde(default)]
     pub seed: u64,
 }
@@ -170,7 +170,7 @@ mod defaults {
     }
 }
 
-/// How a minute quota refills. In files: `"sliding"`, `{"fixed": {"phase_us": 0}}`, `{"continuous": {}}`.
+/// How a minute quota refills. In files: `"sliding"`, `{"fixed": {"phase_us": 0}}`, `"fixed_drawn"`, `{"continuous": {}}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Law {
@@ -189,6 +189,8 @@ pub enum Law {
         #[serde(default)]
         phase_us: u64,
     },
+    /// The same at a moment that [`Scenario::seeded`](crate::Scenario::seeded) draws for each lane; before that, at 0.
+    FixedDrawn,
     /// Each unit 60 s after it was taken.
     Sliding,
 }

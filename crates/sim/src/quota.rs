@@ -57,6 +57,7 @@ impl MinuteQuota {
                 Shape::Continuous(Bucket::new(limit, burst_permille, start_permille, now))
             }
             Law::Fixed { phase_us } => Shape::Fixed(Window::new(MINUTE_US, phase_us, now)),
+            Law::FixedDrawn => Shape::Fixed(Window::new(MINUTE_US, 0, now)),
             Law::Sliding => Shape::Sliding(Sliding::default()),
         };
         Self { limit, shape }

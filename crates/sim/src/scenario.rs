@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sluicegate::{Policy, PolicyError, Timestamp};
+use sluicegate::{Policy, PolicyError, Rng as _, Timestamp, random};
 
 use crate::attempt::LaneId;
-use crate::config::{LaneConfig, ServiceConfig, WHOLE_PERMILLE};
+use crate::config::{LaneConfig, Law, ServiceConfig, WHOLE_PERMILLE};
+use crate::quota::MINUTE_US;
 use crate::scale::mul_div;
 use crate::seed::Dice;
 use crate::workload::{Arrival, Workload};
@@ -29,6 +30,7 @@ pub(crate) mod stream {
     pub(crate) const SERVICE: u64 = 2;
     pub(crate) const CLOSED_LOOP: u64 = 3;
     pub(crate) const CLIENTS: u64 = 1 << 32;
+    pub(crate) const LANES: u64 = 1 << 33;
 }
 
 /// What clients are told of the quotas.
@@ -132,10 +134,22 @@ impl Scenario {
         }
     }
 
-    /// The same with another seed.
+    /// The same with another seed. It draws what is left to chance of the lanes: when their minutes turn
+    /// ([`Law::FixedDrawn`]), and when others take their share.
     #[must_use]
     pub fn seeded(&self, seed: u64) -> Self {
-        Self { seed, ..self.clone() }
+        let mut scenario = Self { seed, ..self.clone() };
+        for (number, lane) in (stream::LANES..).zip(&mut scenario.service.lanes) {
+            let mut dice = Dice::stream(seed, number);
+            let (phase, moments) = (dice.next_u64(), dice.next_u64());
+            if lane.law == Law::FixedDrawn {
+                lane.law = Law::Fixed { phase_us: random::scale(phase, MINUTE_US - 1) };
+            }
+            if let Some(user) = &mut lane.other_user {
+                user.seed ^= moments;
+            }
+        }
+        scenario
     }
 
     /// The calls, in order; none for a closed loop, whose calls depend on how they are served.

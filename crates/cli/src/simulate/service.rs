@@ -126,6 +126,7 @@ pub(crate) fn law_name(law: Law) -> String {
     match law {
         Law::Sliding => "sliding".to_owned(),
         Law::Fixed { phase_us } => format!("fixed +{} s", phase_us / 1_000_000),
+        Law::FixedDrawn => "fixed, drawn".to_owned(),
         // A thousandth of a minute's quota is 60 ms of it.
         Law::Continuous { burst_permille, .. } => format!("bucket of {} s", f64::from(burst_permille) * 0.06),
     }
