@@ -81,6 +81,11 @@ pub const SERVICE_TIME_PERMILLE: u32 = 990;
 pub const SERVICE_TIME_SHARE_PERMILLE: u64 = 750;
 /// The share of attempts, in thousandths, that must end within the time allowed for them even so.
 pub const SERVICE_TIME_LEAST_PERMILLE: u32 = 900;
+/// The same for a call that hardly leaves time for so many wherever and whenever it is sent: one in four, so that the work
+/// of three is lost at most.
+pub const SERVICE_TIME_CHANCE_PERMILLE: u32 = 250;
+/// The part, as its inverse, of its time in which such a call may wait.
+pub const CHANCE_WAITS: u64 = 8;
 /// Service times remembered for each endpoint; then all counts are halved.
 pub const SERVICE_TIME_MEMORY: u32 = 1_024;
 /// The caps on answers, in tokens, up to which service times are told apart.

@@ -120,7 +120,7 @@ pub fn greedy(
 }
 
 /// Shares of the answers, in thousandths, that [`fair`] takes to be no longer than it plans for.
-const PLANS: [usize; 3] = [500, 900, 990];
+const PLANS: [usize; 4] = [100, 500, 900, 990];
 
 /// What a fair queue with perfect knowledge of the service could do: the calls in the order of their arrival, nobody passes
 /// anybody, and nobody is refused for what he asks.
@@ -128,8 +128,8 @@ const PLANS: [usize; 3] = [500, 900, 990];
 /// It differs from [`greedy`] in [`Order::Arrival`] in three points, all of which matter under load, when whoever is served
 /// next has waited until he is all but too late:
 /// - It does not know how long an answer will be. A schedule that does lets the long ones wait until they are too late and
-///   serves short ones with their tokens. This one plans the same time for every call: that of a median one, a long one or
-///   the longest but one in a hundred, whichever serves most. Calls that turn out longer may end late, and do not count.
+///   serves short ones with their tokens. This one plans the same time for every call: that of a short one, a median one,
+///   a long one or the longest but one in a hundred, whichever serves most. Calls that turn out longer may end late, and do not count.
 /// - Who is next is not given up while he waits for his tokens or his slot. Else the large ones, which wait longest for room,
 ///   would be the ones to leave.
 /// - It keeps within the quota. A service that counts fixed minutes forgets at their turn by how much a minute was overdrawn,

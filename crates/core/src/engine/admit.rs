@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::Engine;
 use super::calls::CallState;
 use super::event::Event;
 use super::explain::Standing;
@@ -11,6 +10,9 @@ use super::queue::Ahead;
 use super::route::{nowhere, sooner};
 use super::start::Start;
 use super::store::Slot;
+use super::{EndpointState, Engine};
+use crate::breaker::BreakerState;
+use crate::defaults::{CHANCE_WAITS, SERVICE_TIME_CHANCE_PERMILLE};
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::ratio::ratio;
@@ -33,6 +35,8 @@ pub(super) struct Due {
     /// Nobody of its model had waited for as long when it was submitted.
     young: bool,
     max_tokens: Option<u32>,
+    /// What is taken off every endpoint's allowance, in microseconds, since no endpoint is quick enough for this call.
+    pub(super) forgone: u64,
 }
 
 impl Engine {
@@ -231,7 +235,41 @@ impl Engine {
     ) -> Due {
         let within = deadline.unwrap_or(Timestamp::MAX).saturating_since(submitted);
         let young = self.model(model).queue.was_empty(submitted, within);
-        Due { deadline, submitted, within: micros(within), young, max_tokens }
+        let mut due = Due { deadline, submitted, within: micros(within), young, max_tokens, forgone: 0 };
+        due.forgone = self.forgone(model, &due);
+        due
+    }
+
+    /// Where even the quickest endpoint is expected to take nearly all the time that the call has, hardly any start leaves
+    /// time for most answers. Refusing all such calls would leave the quota unused, so each is given a chance, if it has one:
+    /// by so much less is allowed for, wherever it goes.
+    fn forgone(&self, model: ModelId, due: &Due) -> u64 {
+        let most = due.within - due.within / CHANCE_WAITS;
+        let mut quickest: Option<(u64, EndpointId)> = None;
+        for id in &self.model(model).candidates.endpoints {
+            let allowance = self.allowance_at(*id, due);
+            if allowance <= most {
+                return 0;
+            }
+            let EndpointState { unusable_until, breaker, .. } = &self.endpoints[usize::from(id.0)];
+            let open = *unusable_until <= self.now && breaker.state() != BreakerState::Open;
+            if open && quickest.is_none_or(|(least, _)| allowance < least) {
+                quickest = Some((allowance, *id));
+            }
+        }
+        let Some((allowance, id)) = quickest else { return 0 };
+        let times = &self.endpoints[usize::from(id.0)].service_times;
+        let chance = micros(times.quantile(SERVICE_TIME_CHANCE_PERMILLE, due.max_tokens));
+        if chance > due.within { 0 } else { allowance.saturating_sub(chance.max(most)) }
+    }
+
+    /// How long an answer is expected to take at `endpoint`, in microseconds.
+    fn allowance_at(&self, endpoint: EndpointId, due: &Due) -> u64 {
+        let times = &self.endpoints[usize::from(endpoint.0)].service_times;
+        match due.young {
+            true => times.times(due.max_tokens).least_allowance_us(),
+            false => times.allowance_within_us(due.within, due.max_tokens),
+        }
     }
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
@@ -243,15 +281,9 @@ impl Engine {
     /// Where the endpoint is expected to take longer than the call has in all, that is a guess which only another
     /// answer can correct: while nothing is under way there, a call may still start the moment it is submitted.
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, due: &Due) -> Option<Timestamp> {
-        let Due { deadline, submitted, within, young, max_tokens } = *due;
-        let state = &self.endpoints[usize::from(endpoint.0)];
-        let times = &state.service_times;
-        let allowance = if young {
-            times.times(max_tokens).least_allowance_us()
-        } else {
-            times.allowance_within_us(within, max_tokens)
-        };
-        let latest = Timestamp::from_micros(deadline?.as_micros().saturating_sub(allowance));
-        Some(if state.concurrency.in_flight() == 0 { latest.max(submitted) } else { latest })
+        let allowance = self.allowance_at(endpoint, due).saturating_sub(due.forgone);
+        let latest = Timestamp::from_micros(due.deadline?.as_micros().saturating_sub(allowance));
+        let in_flight = self.endpoints[usize::from(endpoint.0)].concurrency.in_flight();
+        Some(if in_flight == 0 { latest.max(due.submitted) } else { latest })
     }
 }

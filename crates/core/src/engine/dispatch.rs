@@ -181,8 +181,10 @@ impl Engine {
         let queue = &self.model(model).queue;
         let head = &self.calls.states[queue.head()?];
         let within = head.deadline()?.saturating_since(head.submitted);
+        let forgone = self.due(model, head.deadline(), head.submitted, head.max_tokens()).forgone;
+        let forgone = Duration::from_micros(forgone);
         let found = times.allowances(within).filter_map(|allowance| {
-            let mut from = now.saturating_add(allowance);
+            let mut from = now.saturating_add(allowance.saturating_sub(forgone));
             for _ in 0..PASSING_LOOKED_AT {
                 let slot = queue.due_from(&self.calls.states, from)?;
                 let state = &self.calls.states[slot];
