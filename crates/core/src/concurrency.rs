@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use crate::defaults::{
-    CAPACITY_CAREFUL_STEPS, CAPACITY_HOLD, CAPACITY_KEEPS_PERMILLE, CAPACITY_PLATEAU, CAPACITY_STEP, STRAIN_HOLDS,
+    CAPACITY_CAREFUL_STEPS, CAPACITY_CHANCE, CAPACITY_CHANCE_ATTEMPTS, CAPACITY_CHANCE_PERMILLE, CAPACITY_HOLD,
+    CAPACITY_KEEPS_PERMILLE, CAPACITY_LATELY, CAPACITY_PLATEAU, CAPACITY_STEP, STRAIN_HOLDS,
 };
 use crate::kept::record;
 use crate::speed::{SavedSpeed, Speed};
@@ -54,6 +55,64 @@ pub struct AdaptiveConcurrency {
     strain: Option<Strain>,
     /// How long growth has stood still since the last capacity error, but for the strain that lasts.
     stood: Duration,
+    chance: Chance,
+}
+
+/// Whether capacity errors come by chance: because others use the endpoint as well, and not because of what is under way here.
+///
+/// A limit that is right brings next to no errors. Where half of what once was under way still meets as many, attempt after
+/// attempt, lower limits have shown that they change nothing, and would only keep calls waiting.
+#[derive(Clone, Copy, Debug)]
+struct Chance {
+    /// The share of capacity errors among attempts of late, in 65,536ths.
+    refused: u32,
+    /// Attempts in a row at whose end that was neither next to none nor most of them: a crowd that is too large meets nothing
+    /// but errors until it is small enough, and then next to none.
+    some: u32,
+    /// The most that was under way at an error since there is a limit.
+    top: u64,
+    /// Until then errors set no limit.
+    until: Timestamp,
+    /// For how long that was.
+    lasts: Duration,
+}
+
+impl Chance {
+    const WHOLE: u32 = 1 << 16;
+
+    const fn new() -> Self {
+        Self { refused: 0, some: 0, top: 0, until: Timestamp::ZERO, lasts: CAPACITY_CHANCE.0 }
+    }
+
+    const fn permille(&self) -> u32 {
+        self.refused / (Self::WHOLE / 1_000)
+    }
+
+    const fn count(&mut self, refused: bool) {
+        let now = if refused { Self::WHOLE } else { 0 };
+        self.refused = self.refused - self.refused / CAPACITY_LATELY + now / CAPACITY_LATELY;
+        let (least, most) = CAPACITY_CHANCE_PERMILLE;
+        let some = least <= self.permille() && self.permille() <= most;
+        self.some = if some { self.some.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether an error is chance that comes while no more than `limit` are under way.
+    fn shows(&mut self, now: Timestamp, limit: u64) -> bool {
+        self.top = self.top.max(limit);
+        if self.some < CAPACITY_CHANCE_ATTEMPTS || limit > self.top / 2 {
+            return false;
+        }
+        let again = now.saturating_since(self.until) < self.lasts;
+        self.lasts = if again { (self.lasts * 2).min(CAPACITY_CHANCE.1) } else { CAPACITY_CHANCE.0 };
+        self.until = now.saturating_add(self.lasts);
+        self.top = 0;
+        true
+    }
+
+    /// Whether errors are taken for chance at `now`; not where most attempts meet one.
+    const fn holds(&self, now: Timestamp) -> bool {
+        now.as_micros() < self.until.as_micros() && self.permille() <= CAPACITY_CHANCE_PERMILLE.1
+    }
 }
 
 /// A time in which growth stands still.
@@ -100,6 +159,7 @@ impl AdaptiveConcurrency {
             steady: 1,
             strain: None,
             stood: Duration::ZERO,
+            chance: Chance::new(),
         }
     }
 
@@ -247,17 +307,27 @@ impl AdaptiveConcurrency {
     pub fn end(&mut self) {
         self.held = self.held.max(self.in_flight);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.chance.count(false);
     }
 
     /// An attempt that started at `started` met a capacity error. Returns the limit, if it was lowered.
     pub fn overloaded(&mut self, now: Timestamp, started: Timestamp) -> Option<u64> {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.chance.count(true);
+        if self.chance.holds(now) {
+            return None;
+        }
         // What was out already at the last cut was counted as carried, and was not.
         if let Some(carried) = self.carried.filter(|_| started < self.cut_at) {
             let limit = carried.saturating_sub(1).max(1);
             self.carried = Some(limit);
             self.held = self.held.saturating_sub(1).max(limit);
             return Some(limit).filter(|limit| *limit < carried);
+        }
+        if self.chance.shows(now, self.in_flight) {
+            let Self { in_flight, speed, steady, chance, .. } = *self;
+            *self = Self { in_flight, speed, steady, chance, ..Self::new() };
+            return None;
         }
         let falling = self.carried.is_some() && now.saturating_since(self.cut_at) < CAPACITY_HOLD;
         let keeps = if falling { CAPACITY_KEEPS_PERMILLE } else { 1_000 };
@@ -368,6 +438,44 @@ mod tests {
             concurrency.overloaded(at(1_000), at(900));
         }
         assert_eq!(concurrency.limit(at(1_000)), Some(1), "one is always let out");
+    }
+
+    /// A caller who sends what it may, four times a second and no more than ten at once, each of which is answered after 3 s
+    /// unless `refuses` says at once that it is not. Returns how many of the last minute's milliseconds had a limit.
+    fn limited_ms(end: u64, mut refuses: impl FnMut(u64, usize) -> bool) -> u64 {
+        let mut concurrency = AdaptiveConcurrency::new();
+        let (mut out, mut limited): (Vec<u64>, u64) = (Vec::new(), 0);
+        for now in (0..end).step_by(250) {
+            out.extract_if(.., |ends| *ends <= now).for_each(|_| concurrency.end());
+            if out.len() < 10 && concurrency.admits(at(now)) {
+                concurrency.start();
+                if refuses(now, out.len()) {
+                    concurrency.overloaded(at(now), at(now));
+                } else {
+                    out.push(now + 3_000);
+                }
+            }
+            limited += if concurrency.is_limited() && now + 60_000 >= end { 250 } else { 0 };
+        }
+        limited
+    }
+
+    #[test]
+    fn errors_that_come_by_chance_set_no_limit_for_long() {
+        let mut state = 7_u64;
+        let one_in_three = |_, _| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33).is_multiple_of(3)
+        };
+        let limited = limited_ms(300_000, one_in_three);
+        assert!(limited < 20_000, "{limited} of 60,000 ms");
+    }
+
+    #[test]
+    fn a_lack_of_slots_is_no_chance() {
+        // It carries ten, then two from the first minute on.
+        let limited = limited_ms(300_000, |now, out| out >= if now < 60_000 { 10 } else { 2 });
+        assert_eq!(limited, 60_000);
     }
 
     #[test]

@@ -60,6 +60,14 @@ pub const CAPACITY_PLATEAU: (Duration, Duration) = (Duration::from_secs(1), Dura
 pub const CAPACITY_CAREFUL_STEPS: u64 = 2;
 /// The time between two steps of growth.
 pub const CAPACITY_STEP: Duration = Duration::from_millis(250);
+/// The share of attempts, in thousandths, from which capacity errors are many, and up to which they may come by chance.
+pub const CAPACITY_CHANCE_PERMILLE: (u32, u32) = (150, 600);
+/// The share, as its inverse, that each attempt has in that.
+pub const CAPACITY_LATELY: u32 = 16;
+/// Attempts after which it is seen that lower limits bring no fewer errors.
+pub const CAPACITY_CHANCE_ATTEMPTS: u32 = 40;
+/// For how long errors are then taken for chance: at first, and at most where it shows again soon after.
+pub const CAPACITY_CHANCE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 /// How long an endpoint that cannot serve its model is left out.
 pub const UNUSABLE_FOR: Duration = Duration::from_secs(300);
 /// How many events are kept for a caller that does not take them out; the oldest go first.
