@@ -44,7 +44,7 @@ pub(crate) fn goodput(
         let points = smooth(&client.per_second(|row| row.in_time), SMOOTH);
         Line::new(points, colour(client.kind), width, client.kind.name().to_owned())
     }));
-    let sheet = Sheet { size: (width, 360), right: 96, alt: "calls answered in time per second, by client" };
+    let sheet = Sheet { size: (width, 360), right: room(&lines), alt: "calls answered in time per second, by client" };
     let top = top(&lines) * 1.08;
     timeline(&sheet, scenario, top, &|value| format!("{value:.0}"), &lines)
 }
@@ -85,7 +85,8 @@ pub(crate) fn waits(scenario: &Scenario, oracle: &Oracle, clients: &[Measured], 
         let line = wait(client.kind.name(), colour(client.kind), &client.summary.waits, client.summary.calls, end);
         Line { width: if client.kind == Kind::Sluicegate { 3 } else { 2 }, ..line }
     }));
-    let sheet = Sheet { size: (width, 320), right: 130, alt: "share of calls admitted within a time of their arrival" };
+    let alt = "share of calls admitted within a time of their arrival";
+    let sheet = Sheet { size: (width, 320), right: room(&lines), alt };
     svg(&sheet, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin_top(10 * FINE)
@@ -109,6 +110,12 @@ fn wait(name: &str, colour: RGBColor, waits: &Sorted, calls: u64, end: f64) -> L
     let share = points.last().map_or(0.0, |point| point.1);
     points.push((end, share));
     Line::new(points, colour, 2, format!("{name} {share:.0} %"))
+}
+
+/// Room at the right for the longest label, whose letters take some seven pixels each.
+fn room(lines: &[Line]) -> i32 {
+    let longest = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
+    12 + 7 * i32::try_from(longest).unwrap_or(0)
 }
 
 /// A plot over the timeline, with its phases behind.
