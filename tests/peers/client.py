@@ -1,8 +1,10 @@
-"""Makes calls to a fake Bedrock through a real peer: boto3 in standard or adaptive mode, or LiteLLM's Router.
+"""Makes calls to a fake Bedrock through a real client: boto3 in standard or adaptive mode, LiteLLM's Router, or boto3
+inside `sluicegate.wrap`.
 
-`sluicegate compare` starts it, one process for each peer, and speaks to it in lines of JSON:
+`sluicegate compare` starts it, one process for each client, and speaks to it in lines of JSON:
 
     to it    {"url", "regions", "model", "max_tokens", "deadline_us", "filler", "calls": [[at_us, bytes, output_tokens], ..]}
+             and for sluicegate {"policy"}
     from it  {"versions": {..}}            it has made one call to that url, which nobody counts, and is warm
     to it    {"url", "now_us"}             the fake that counts, and what time it is there
     from it  {"late_us": [..]}             every call has gone out, so much later than it was to
@@ -39,20 +41,23 @@ class Boto3:
     packages = ("boto3", "botocore", "urllib3")
 
     def __init__(self, job, url, mode):
+        self.job = job
+        # Attempts, delays and the rest are the mode's own defaults.
+        self.turn = itertools.cycle(self.clients(url, job["regions"], retries={"mode": mode}))
+
+    def clients(self, url, regions, **options):
         import boto3
         from botocore.config import Config
 
-        self.job = job
-        # Attempts, delays and the rest are the mode's own defaults. No answer comes after the deadline.
-        config = Config(
-            retries={"mode": mode}, max_pool_connections=POOL, read_timeout=job["deadline_us"] / 1e6, proxies={}
-        )
+        # No answer comes after the deadline.
+        config = Config(max_pool_connections=POOL, read_timeout=self.job["deadline_us"] / 1e6, proxies={}, **options)
         session = boto3.Session(**CREDENTIALS)
-        clients = [
-            session.client("bedrock-runtime", region_name=region, endpoint_url=url, config=config)
-            for region in job["regions"]
+        return [
+            session.client("bedrock-runtime", region_name=region, endpoint_url=url, config=config) for region in regions
         ]
-        self.turn = itertools.cycle(clients)
+
+    def until(self, due):
+        return Deadline(due)
 
     def call(self, client, number, size, output_tokens):
         client.converse(
@@ -68,7 +73,7 @@ class Boto3:
 
         def one(client, number, at, size, output_tokens):
             late.append(max(0, int((time.monotonic() - at) * 1e6)))
-            with Deadline(at + self.job["deadline_us"] / 1e6):
+            with self.until(at + self.job["deadline_us"] / 1e6):
                 self.call(client, number, size, output_tokens)
 
         for number, (at_us, size, output_tokens) in calls:
@@ -103,6 +108,24 @@ class Deadline:
         self.timer.cancel()
         # What became of the call is in the fake's books.
         return kind is not None and (issubclass(kind, Exception) or kind is HungUp)
+
+
+class Sluicegate(Boto3):
+    """One client of those, wrapped: the gate makes one for each Region, and ends calls itself."""
+
+    packages = ("sluicegate", *Boto3.packages)
+
+    def __init__(self, job, url):
+        import sluicegate
+
+        self.job = job
+        self.around = sluicegate.call
+        [client] = self.clients(url, job["regions"][:1])
+        self.turn = itertools.repeat(sluicegate.wrap(client, policy=job["policy"]))
+
+    def until(self, due):
+        # What a call raises is left in its future, where nobody looks: what became of it is in the fake's books.
+        return self.around(deadline=due - time.monotonic())
 
 
 class LiteLlm:
@@ -170,6 +193,7 @@ PEERS = {
     "boto3-standard": (Boto3, {"mode": "standard"}),
     "boto3-adaptive": (Boto3, {"mode": "adaptive"}),
     "litellm": (LiteLlm, {}),
+    "sluicegate-python": (Sluicegate, {}),
 }
 
 

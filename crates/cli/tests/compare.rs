@@ -40,6 +40,7 @@ fn a_short_comparison_writes_a_report_and_figures_that_agree() {
     assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
     let criteria = figures["criteria"].as_array().unwrap();
     assert_eq!(criteria.len(), 5);
+    assert!(criteria.iter().all(|criterion| criterion["client"] == "sluicegate"), "{criteria:?}");
     assert_eq!(figures["passed"], criteria.iter().all(|criterion| criterion["holds"] == true));
     assert_eq!(stdout.matches("MISS").count(), criteria.iter().filter(|criterion| criterion["holds"] == false).count());
     // Not a terminal: no progress.
@@ -110,6 +111,7 @@ fn what_cannot_work_is_said_at_once() {
         (&["--local", "--peer", "curl"], 2, "boto3-standard"),
         (&["--local", "--peer", "litellm"], 2, "the peer litellm does not run: target/peers/bin/python: "),
         (&["--local", "--peer", "litellm"], 2, "`cargo xtask peers` makes the environment"),
+        (&["--local", "--peer", "sluicegate-python"], 2, "the peer sluicegate-python does not run: "),
         (&["--local", "-o", "no/such/folder.html"], 7, "no/such/folder.html: cannot be written"),
     ] {
         let output = compare(&folder, more);

@@ -27,8 +27,8 @@ of them get the same calls at the same moments. All figures come from the books 
   sdk-adaptive  the AWS SDK in adaptive mode
   sluicegate    sluicegate with a policy that declares the quotas
 
-With --peer, others join, each in a process of its own: boto3-standard, boto3-adaptive, litellm. `cargo xtask peers` makes \
-what they need.
+With --peer, others join, each in a process of its own: boto3-standard, boto3-adaptive, litellm, and sluicegate-python, which \
+is sluicegate's Python package around boto3. `cargo xtask peers` makes what they need.
 
 The timeline: a warm-up under load, which is not measured; then quotas bind; then a brownout, in which most of the \
 capacity is gone; then recovery; then some more load, so that the end is not an idle one. A table is \
@@ -42,7 +42,8 @@ Examples:
   sluicegate compare --local -o r.html --json r.json    the report elsewhere, and the figures as JSON
 
 Ends with 10 if sluicegate missed what it promises: at least 0.95 of what an oracle answers in time, at most 1 % of the \
-attempts refused while quotas bind, and more answered in time than each other client.";
+attempts refused while quotas bind, and more answered in time than each client of others. sluicegate-python is held to the \
+first two.";
 
 /// What `compare` is told.
 #[derive(Clone, Debug, Args)]
@@ -103,7 +104,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) peer: Vec<PeerName>,
 
-    /// The Python that runs them, with what `tests/peers/requirements.txt` names
+    /// The Python that runs them, with what `tests/peers/requirements.txt` names, and our package for sluicegate-python
     #[arg(long, value_name = "FILE", default_value = "target/peers/bin/python", value_hint = ValueHint::FilePath)]
     pub(crate) peer_python: PathBuf,
 
@@ -123,8 +124,7 @@ pub(crate) struct CompareArgs {
 impl CompareArgs {
     /// The clients of other languages, each once.
     pub(crate) fn peers(&self) -> impl Iterator<Item = Kind> {
-        let named = |name| self.peer.contains(&name).then(|| name.kind());
-        [PeerName::Boto3Standard, PeerName::Boto3Adaptive, PeerName::Litellm].into_iter().filter_map(named)
+        PeerName::value_variants().iter().filter(|name| self.peer.contains(name)).map(|name| name.kind())
     }
 }
 
@@ -139,6 +139,8 @@ pub(crate) enum PeerName {
     Boto3Adaptive,
     /// `LiteLLM`'s Router with its defaults
     Litellm,
+    /// sluicegate's Python package around boto3
+    SluicegatePython,
 }
 
 impl PeerName {
@@ -147,6 +149,7 @@ impl PeerName {
             Self::Boto3Standard => Kind::Boto3Standard,
             Self::Boto3Adaptive => Kind::Boto3Adaptive,
             Self::Litellm => Kind::LiteLlm,
+            Self::SluicegatePython => Kind::SluicegatePython,
         }
     }
 }

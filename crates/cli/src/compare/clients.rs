@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Boto3Adaptive,
     /// `LiteLLM`'s Router, in a process of its own.
     LiteLlm,
+    /// This project's Python package around the AWS SDK for Python, in a process of its own.
+    SluicegatePython,
     /// This project.
     Sluicegate,
 }
@@ -54,6 +56,11 @@ pub(crate) enum Kind {
 impl Kind {
     /// Those that ours is always compared with.
     pub(crate) const ALWAYS: [Self; 3] = [Self::Article, Self::SdkStandard, Self::SdkAdaptive];
+
+    /// Whether it is this project's, and so held to its promises and nobody's rival.
+    pub(crate) const fn is_ours(self) -> bool {
+        matches!(self, Self::SluicegatePython | Self::Sluicegate)
+    }
 
     /// Its name in tables, plots and JSON.
     pub(crate) const fn name(self) -> &'static str {
@@ -64,6 +71,7 @@ impl Kind {
             Self::Boto3Standard => "boto3-standard",
             Self::Boto3Adaptive => "boto3-adaptive",
             Self::LiteLlm => "litellm",
+            Self::SluicegatePython => "sluicegate-python",
             Self::Sluicegate => "sluicegate",
         }
     }
@@ -85,6 +93,10 @@ impl Kind {
             Self::LiteLlm => {
                 "LiteLLM's Router with a deployment for each Region and its defaults (simple-shuffle, 2 retries, cooldowns \
                  of 5 s), awaited in one event loop"
+            }
+            Self::SluicegatePython => {
+                "sluicegate's Python package around a boto3 client, with the same policy as sluicegate and from as many \
+                 threads as boto3; an answer on its way at the deadline is read to its end"
             }
             Self::Sluicegate => "sluicegate's client with a policy that declares each Region's quotas",
         }
@@ -114,7 +126,7 @@ impl Caller {
             Self::Sdk { clients, turn: AtomicUsize::new(0), article }
         };
         Ok(Some(match kind {
-            Kind::Boto3Standard | Kind::Boto3Adaptive | Kind::LiteLlm => return Ok(None),
+            Kind::Boto3Standard | Kind::Boto3Adaptive | Kind::LiteLlm | Kind::SluicegatePython => return Ok(None),
             Kind::Article => sdk(&RetryConfig::disabled(), Some(Box::new(Mutex::new(StdRng::seed_from_u64(seed))))),
             Kind::SdkStandard => sdk(&RetryConfig::standard(), None),
             Kind::SdkAdaptive => sdk(&RetryConfig::adaptive(), None),

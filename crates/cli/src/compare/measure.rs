@@ -130,6 +130,8 @@ impl Measured {
 /// One promise and whether it was kept.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Criterion {
+    /// Whose promise it is.
+    pub(crate) client: &'static str,
     /// What was promised.
     pub(crate) promise: String,
     /// What was measured.
@@ -138,29 +140,40 @@ pub(crate) struct Criterion {
     pub(crate) holds: bool,
 }
 
-/// Holds sluicegate to what it promises.
+/// Holds sluicegate to what it promises: from Rust also beside the clients of others, from Python by itself.
 pub(crate) fn judge(clients: &[Measured], oracle: &Oracle) -> Vec<Criterion> {
     let Some(ours) = clients.iter().find(|client| client.kind == Kind::Sluicegate) else { return Vec::new() };
+    let mut criteria = promises(ours, oracle).to_vec();
+    let others = clients.iter().filter(|client| !client.kind.is_ours());
+    criteria.extend(others.map(|other| Criterion {
+        client: ours.kind.name(),
+        promise: format!("answers more in time than {}", other.kind.name()),
+        measured: format!("{} against {}", grouped(ours.summary.in_time), grouped(other.summary.in_time)),
+        holds: ours.summary.in_time > other.summary.in_time,
+    }));
+    let elsewhere = clients.iter().filter(|client| client.kind.is_ours() && client.kind != ours.kind);
+    criteria.extend(elsewhere.flat_map(|client| promises(client, oracle)));
+    criteria
+}
+
+/// What each client of ours promises, whoever else takes part, and whether that was kept.
+fn promises(ours: &Measured, oracle: &Oracle) -> [Criterion; 2] {
+    let client = ours.kind.name();
     let (goodput, refused) = (ours.goodput(oracle), ours.quota_refused_share());
-    let mut criteria = vec![
+    [
         Criterion {
+            client,
             promise: format!("answers at least {LEAST_GOODPUT} of what the oracle answers in time"),
             measured: format!("{goodput:.3} ({} of {})", grouped(ours.summary.in_time), grouped(oracle.in_time)),
             holds: goodput >= LEAST_GOODPUT,
         },
         Criterion {
+            client,
             promise: format!("has at most {:.0} % of its attempts refused while quotas bind", MOST_REFUSED * 100.0),
             measured: format!("{:.2} % ({} of {})", refused * 100.0, ours.quota_refused, ours.quota_attempts),
             holds: refused <= MOST_REFUSED,
         },
-    ];
-    let others = clients.iter().filter(|client| client.kind != Kind::Sluicegate);
-    criteria.extend(others.map(|other| Criterion {
-        promise: format!("answers more in time than {}", other.kind.name()),
-        measured: format!("{} against {}", grouped(ours.summary.in_time), grouped(other.summary.in_time)),
-        holds: ours.summary.in_time > other.summary.in_time,
-    }));
-    criteria
+    ]
 }
 
 /// The figures for machines.
@@ -217,4 +230,45 @@ pub(crate) fn json(scenario: &Scenario, oracle: &Oracle, clients: &[Measured], c
 /// A share of a whole; 0 of nothing.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn what_is_ours_is_held_to_the_promises_and_is_nobodys_rival() {
+        let args = ["sluicegate", "compare", "--local", "--peer", "sluicegate-python", "--peer", "litellm"];
+        let Command::Compare(args) = Cli::parse_from(args).command else { panic!("it is compare") };
+        let scenario = Scenario::new(args);
+        let measured = |kind| {
+            let mut measured = Measured::new(kind, &scenario, &Ledger::default(), Vec::new());
+            measured.summary.in_time = if kind == Kind::Sluicegate { 95 } else { 94 };
+            measured
+        };
+        let clients: Vec<Measured> = scenario.kinds().into_iter().map(measured).collect();
+        let oracle = Oracle { in_time: 100, ..scenario.oracle().unwrap() };
+        let criteria = judge(&clients, &oracle);
+        let told = |criterion: &Criterion| (criterion.client, criterion.promise.clone(), criterion.holds);
+        let told: Vec<(&str, String, bool)> = criteria.iter().map(told).collect();
+        let (least, most) = (
+            "answers at least 0.95 of what the oracle answers in time",
+            "has at most 1 % of its attempts refused while quotas bind",
+        );
+        let ours = "sluicegate";
+        let expected = [
+            (ours, least, true),
+            (ours, most, true),
+            (ours, "answers more in time than article", true),
+            (ours, "answers more in time than sdk-standard", true),
+            (ours, "answers more in time than sdk-adaptive", true),
+            (ours, "answers more in time than litellm", true),
+            ("sluicegate-python", least, false),
+            ("sluicegate-python", most, true),
+        ];
+        assert_eq!(told, expected.map(|(client, promise, holds)| (client, promise.to_owned(), holds)));
+    }
 }

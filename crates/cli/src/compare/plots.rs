@@ -26,6 +26,7 @@ const fn colour(kind: Kind) -> RGBColor {
         Kind::Boto3Standard => RGBColor(0xB3, 0x8F, 0x00),
         Kind::Boto3Adaptive => RGBColor(0x7A, 0x5C, 0x3E),
         Kind::LiteLlm => RGBColor(0x6B, 0x4F, 0xC8),
+        Kind::SluicegatePython => RGBColor(0x2E, 0x9A, 0xD0),
         Kind::Sluicegate => RGBColor(0x00, 0x72, 0xB2),
     }
 }
@@ -157,4 +158,41 @@ fn timeline(
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Parser as _, ValueEnum as _};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::compare::args::PeerName;
+
+    #[test]
+    fn the_style_sheet_knows_every_clients_colour() {
+        let style = include_str!("../page.css");
+        let names = PeerName::value_variants().iter().filter_map(PeerName::to_possible_value);
+        let peers = names.map(|name| format!("--peer={}", name.get_name()));
+        let args = ["sluicegate", "compare", "--local"].into_iter().map(str::to_owned).chain(peers);
+        let Command::Compare(args) = Cli::parse_from(args).command else { panic!("it is compare") };
+        let kinds = Scenario::new(args).kinds();
+        assert_eq!(kinds.len(), Kind::ALWAYS.len() + PeerName::value_variants().len() + 1);
+        for kind in kinds {
+            let RGBColor(red, green, blue) = colour(kind);
+            let (name, hex) = (kind.name(), format!("{red:02X}{green:02X}{blue:02X}"));
+            for rule in [
+                format!(".{name} {{ color: var(--{name}-text)"),
+                format!("td.bar.{name} i i {{ background: var(--{name})"),
+                format!(".plot [stroke=\"#{hex}\"] {{ stroke: var(--{name})"),
+                format!(".plot [fill=\"#{hex}\"] {{ fill: var(--{name})"),
+                format!(".plot text[fill=\"#{hex}\"] {{ fill: var(--{name}-text)"),
+            ] {
+                assert!(style.contains(&rule), "{rule}");
+            }
+            // In the light and in the dark.
+            for colour in [format!("--{name}: #"), format!("--{name}-text: #")] {
+                assert_eq!(style.matches(&colour).count(), 2, "{colour}");
+            }
+        }
+    }
 }

@@ -37,8 +37,8 @@ impl Progress {
             time.set_style(style("{bar:28.cyan/dim} {wide_msg}").progress_chars("━━─"));
             let line = |kind: &Kind| {
                 let line = all.add(ProgressBar::new_spinner());
-                let ours = *kind == Kind::Sluicegate;
-                line.set_style(style(if ours { "{prefix:<14.bold} {wide_msg}" } else { "{prefix:<14} {wide_msg}" }));
+                let ours = kind.is_ours();
+                line.set_style(style(if ours { "{prefix:<17.bold} {wide_msg}" } else { "{prefix:<17} {wide_msg}" }));
                 line.set_prefix(kind.name());
                 line
             };

@@ -39,7 +39,7 @@ pub(crate) fn html(result: &Result<'_>) -> std::result::Result<String, Failure> 
 
 fn headline(result: &Result<'_>) -> String {
     let Some(ours) = result.clients.iter().find(|client| client.kind == Kind::Sluicegate) else { return String::new() };
-    let others = result.clients.iter().filter(|client| client.kind != Kind::Sluicegate);
+    let others = result.clients.iter().filter(|client| !client.kind.is_ours());
     let next = others.max_by_key(|client| client.summary.in_time);
     let next = next.map_or_else(String::new, |next| {
         format!("; the best of the others, {}, answered {}", next.kind.name(), whole(next.goodput(result.oracle)))
@@ -63,12 +63,12 @@ fn opening(result: &Result<'_>) -> String {
         f64::from(args.load) / 1_000.0,
         args.deadline
     );
-    for Criterion { promise, measured, holds } in result.criteria {
+    for Criterion { client, promise, measured, holds } in result.criteria {
         let (class, word) = if *holds { ("pass", "✓ pass") } else { ("miss", "✗ miss") };
         let promise = escape(promise);
         let _ = writeln!(
             text,
-            "<li class=\"{class}\"><strong>{word}</strong><span>sluicegate {promise} <span>{}</span></span></li>",
+            "<li class=\"{class}\"><strong>{word}</strong><span>{client} {promise} <span>{}</span></span></li>",
             escape(measured)
         );
     }
@@ -84,7 +84,7 @@ fn figures(result: &Result<'_>) -> String {
     );
     for client in result.clients {
         let [name, in_time, goodput, rest @ ..] = table::cells(client, result.oracle);
-        let ours = if client.kind == Kind::Sluicegate { " class=\"ours\"" } else { "" };
+        let ours = if client.kind.is_ours() { " class=\"ours\"" } else { "" };
         let width = (client.goodput(result.oracle) * 100.0).clamp(0.0, 100.0);
         let _ = write!(
             text,

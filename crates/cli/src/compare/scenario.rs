@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::{SeedableRng as _, rngs::StdRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use sluicegate::{Policy, Timestamp};
 use sluicegate_sim::{
     Arrival, Effect, Fault, LaneConfig, LaneId, MaxTokens, OracleCall, Order, Schedule, ServiceConfig, Sorted, Start,
@@ -175,8 +175,14 @@ impl Scenario {
         ServiceConfig::new(REGIONS.iter().map(lane).collect())
     }
 
-    /// The policy that sluicegate gets: the endpoints and their quotas, nothing about capacity, speed or trouble.
+    /// The policy that sluicegate gets.
     pub(crate) fn policy(&self) -> Result<Policy, Failure> {
+        Policy::parse(&self.policy_document())
+            .map_err(|error| Failure::new(Code::Unexpected, format!("the scenario's policy: {error}")))
+    }
+
+    /// The same as it is written down: the endpoints and their quotas, nothing about capacity, speed or trouble.
+    pub(crate) fn policy_document(&self) -> Value {
         let mut pools = serde_json::Map::new();
         let mut endpoints = serde_json::Map::new();
         for region in REGIONS {
@@ -187,8 +193,7 @@ impl Scenario {
             pools.insert(region.to_owned(), quotas);
             endpoints.insert(region.to_owned(), json!({"model": MODEL, "region": region, "pools": [region]}));
         }
-        Policy::parse(&json!({"pools": pools, "endpoints": endpoints}))
-            .map_err(|error| Failure::new(Code::Unexpected, format!("the scenario's policy: {error}")))
+        json!({"pools": pools, "endpoints": endpoints})
     }
 
     /// Works out what could be done with full knowledge.

@@ -75,9 +75,9 @@ fn right(table: &mut Table) {
 
 fn verdict(criteria: &[Criterion]) -> String {
     let mut text = String::new();
-    for Criterion { promise, measured, holds } in criteria {
+    for Criterion { client, promise, measured, holds } in criteria {
         let word = if *holds { "PASS" } else { "MISS" };
-        text.push_str(&format!("{word}  sluicegate {promise}: {measured}\n"));
+        text.push_str(&format!("{word}  {client} {promise}: {measured}\n"));
     }
     text
 }

@@ -38,7 +38,7 @@ impl Twins {
     }
 }
 
-/// Which simulated client is written after which real one.
+/// Which simulated client is written after which real one; ours is simulated by the engine itself.
 const fn peer(kind: Kind) -> Option<Peer> {
     match kind {
         Kind::Article => Some(Peer::Article),
@@ -47,7 +47,7 @@ const fn peer(kind: Kind) -> Option<Peer> {
         Kind::Boto3Standard => Some(Peer::AwsStandard21),
         Kind::Boto3Adaptive => Some(Peer::AwsAdaptive),
         Kind::LiteLlm => Some(Peer::Cooldown),
-        Kind::Sluicegate => None,
+        Kind::SluicegatePython | Kind::Sluicegate => None,
     }
 }
 
@@ -61,7 +61,7 @@ fn twins(scenario: &Scenario, oracle: &Oracle, client: &Measured) -> Result<Twin
         |error: String| Failure::new(Code::Unexpected, format!("the simulated {}: {error}", client.kind.name()));
     let (kind, name) = match peer(client.kind) {
         Some(peer) => (ClientKind::Peer(peer), peer.name()),
-        None => (ClientKind::sluicegate(scenario.policy()?), client.kind.name()),
+        None => (ClientKind::sluicegate(scenario.policy()?), Kind::Sluicegate.name()),
     };
     let mut results = Vec::new();
     for seed in 1..=SEEDS {

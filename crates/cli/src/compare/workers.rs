@@ -1,4 +1,4 @@
-//! Real peers that are not written in Rust: each a process of its own, which gets the calls and makes them.
+//! Real clients that are not written in Rust: each a process of its own, which gets the calls and makes them.
 //!
 //! `tests/peers/client.py` says what goes over its pipes. It tells nothing that becomes a figure but how late calls went
 //! out.
@@ -64,7 +64,7 @@ impl Worker {
             }
         });
         let mut worker = Self { kind, child, input, lines, versions: String::new() };
-        worker.tell(&job(scenario, url))?;
+        worker.tell(&job(kind, scenario, url))?;
         let ready = worker.hear(READY)?;
         let versions = ready.get("versions").and_then(Value::as_object);
         let versions = versions.ok_or_else(|| wrong(kind, &format!("it said `{ready}`")))?;
@@ -118,10 +118,11 @@ impl Drop for Worker {
     }
 }
 
-fn job(scenario: &Scenario, url: &str) -> Value {
+/// What a process is told first. Ours gets the policy as well; the others have no use for one.
+fn job(kind: Kind, scenario: &Scenario, url: &str) -> Value {
     let calls = scenario.arrivals.iter();
     let calls = calls.map(|call| json!([call.at.as_micros(), bytes(call.input_tokens), call.output_tokens]));
-    json!({
+    let mut job = json!({
         "url": url,
         "regions": REGIONS,
         "model": MODEL,
@@ -129,9 +130,35 @@ fn job(scenario: &Scenario, url: &str) -> Value {
         "deadline_us": u64::try_from(scenario.deadline().as_micros()).unwrap_or(u64::MAX),
         "filler": FILLER,
         "calls": calls.collect::<Vec<_>>(),
-    })
+    });
+    if kind.is_ours() {
+        job["policy"] = scenario.policy_document();
+    }
+    job
 }
 
 fn wrong(kind: Kind, what: &str) -> Failure {
     Failure::new(Code::Usage, format!("the peer {} does not run: {what}", kind.name())).remedy(REMEDY)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn the_policy_is_that_of_the_rust_client_and_told_to_ours_alone() {
+        let Command::Compare(args) = Cli::parse_from(["sluicegate", "compare", "--local"]).command else {
+            panic!("it is compare")
+        };
+        let scenario = Scenario::new(args);
+        let job = |kind| job(kind, &scenario, "http://localhost");
+        let told = sluicegate::Policy::parse(&job(Kind::SluicegatePython)["policy"]).unwrap();
+        assert_eq!(told, scenario.policy().unwrap());
+        for kind in [Kind::Boto3Standard, Kind::Boto3Adaptive, Kind::LiteLlm] {
+            assert_eq!(job(kind).get("policy"), None, "{}", kind.name());
+        }
+    }
 }
