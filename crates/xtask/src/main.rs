@@ -60,7 +60,7 @@ const STEPS: &[Step] = &[
 const OTHERS: &[Step] = &[
     Step {
         name: "peers",
-        about: "compare with the real boto3 and LiteLLM: Python, minutes; what follows goes to compare",
+        about: "compare with the real boto3 and LiteLLM, and our wheel: Python, minutes; what follows goes to compare",
         run: peers::step,
     },
     Step {

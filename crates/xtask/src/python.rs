@@ -39,7 +39,7 @@ const ABOVE_AIOBOTO3: &[&str] = &[
 /// The profile of the wheels that are published, which are stripped. Thin LTO takes twice the time for 2 % of their size.
 pub(crate) const PUBLISHED: &str = "release";
 /// The profile of `cargo test`, whose dependencies are compiled by then; a release build of the AWS SDK takes minutes.
-const PROFILE: &str = "dev";
+pub(crate) const PROFILE: &str = "dev";
 
 /// The crates within the sdist.
 const OURS: &[&str] = &[
