@@ -128,11 +128,15 @@ fn timeline(
     lines: &[Line],
 ) -> Result<String, Failure> {
     let end = scenario.duration().as_secs_f64();
-    // Where there is little room, neighbours stand in two rows.
-    let staggered = sheet.size.0 < 600;
+    // The less room there is for the names, the more rows neighbours stand in.
+    let rows = match sheet.size.0.cast_signed() - sheet.right {
+        600.. => 1,
+        320.. => 2,
+        _ => 3,
+    };
     svg(sheet, |area| {
         let mut chart = ChartBuilder::on(area)
-            .margin_top(if staggered { 2 * HEAD } else { HEAD })
+            .margin_top(rows * HEAD)
             .margin_right(sheet.right * FINE)
             .x_label_area_size(30 * FINE)
             .y_label_area_size(54 * FINE)
@@ -149,10 +153,10 @@ fn timeline(
         }
         mesh(&mut chart, sheet.size.0, &|value| format!("{value:.0} s"), unit)?;
         draw(area, &mut chart, lines)?;
-        for (row, phase) in scenario.phases.iter().enumerate() {
+        for (row, phase) in (0..rows).cycle().zip(&scenario.phases) {
             let middle = (phase.from + phase.to) as f64 / 2.0;
             let (x, y) = chart.backend_coord(&(middle, top));
-            let y = y - 4 * FINE - if staggered && row % 2 == 1 { HEAD } else { 0 };
+            let y = y - 4 * FINE - row * HEAD;
             let style = text(TEXT - FINE, if phase.measured { &INK } else { &QUIET });
             area.draw_text(phase.name, &style.pos(Pos::new(HPos::Center, VPos::Bottom)), (x, y))?;
         }
