@@ -55,7 +55,8 @@ pub fn upper_bound(config: &ServiceConfig, lanes: &[LaneId], calls: &[OracleCall
     }
     let lanes: Vec<Lane> =
         lanes.iter().filter_map(|lane| config.lanes.get(lane.0)).map(|lane| Lane::new(lane, 0)).collect();
-    let mut needs: Vec<Need> = calls.iter().filter_map(|call| need(&lanes, call)).collect();
+    let fullest: Vec<u128> = lanes.iter().map(fullest).collect();
+    let mut needs: Vec<Need> = calls.iter().filter_map(|call| need(&lanes, &fullest, call)).collect();
     let start = needs.iter().map(|need| need.at).min().unwrap_or(0);
     let end = needs.iter().map(|need| need.deadline).max().unwrap_or(0);
     let grid = grid(&lanes, start, end);
@@ -144,28 +145,32 @@ impl Sums {
 }
 
 /// What a call needs on the lane that asks least; `None` if no lane can ever answer it in time.
-fn need(lanes: &[Lane], call: &OracleCall) -> Option<Need> {
+fn need(lanes: &[Lane], fullest: &[u128], call: &OracleCall) -> Option<Need> {
     let (at, deadline) = (call.at.as_micros(), call.deadline.as_micros());
-    let usable = lanes.iter().filter(|lane| {
+    let usable = lanes.iter().zip(fullest).filter(|(lane, fullest)| {
         let duration = lane.least_duration(&call.load);
-        at.checked_add(duration).is_some_and(|finish| finish <= deadline) && fits(lane, &call.load)
+        at.checked_add(duration).is_some_and(|finish| finish <= deadline) && fits(lane, **fullest, &call.load)
     });
-    let need = |lane: &Lane| (least_tokens(lane, &call.load), lane.least_duration(&call.load));
+    let need = |(lane, _): (&Lane, _)| (least_tokens(lane, &call.load), lane.least_duration(&call.load));
     let (tokens, duration) = usable.map(need).reduce(|one, other| (one.0.min(other.0), one.1.min(other.1)))?;
     Some(Need { at, deadline, tokens, duration, first: 0, last: 0 })
 }
 
-/// Whether a reservation fits the lane's quota at its fullest.
-fn fits(lane: &Lane, load: &Load) -> bool {
+/// What a lane's minute quota of tokens holds at its fullest, in thousandths of a token; the largest number where it has none.
+fn fullest(lane: &Lane) -> u128 {
     let permille = match lane.config.law {
         Law::Continuous { burst_permille, .. } => u128::from(burst_permille),
         Law::Fixed { .. } | Law::FixedDrawn | Law::Sliding => u128::from(WHOLE_PERMILLE),
     };
-    let reserved = u128::from(lane.reservation(load)) * u128::from(WHOLE_PERMILLE);
     let full = |limit: u64| u128::from(limit) * permille;
-    let limits = lane.all_limits();
-    limits.map(|(_, tokens)| tokens.map_or(u128::MAX, full)).max().is_none_or(|most| reserved <= most)
-        && lane.config.tokens_per_day.is_none_or(|limit| lane.reservation(load) <= limit)
+    lane.all_limits().map(|(_, tokens)| tokens.map_or(u128::MAX, full)).max().unwrap_or(u128::MAX)
+}
+
+/// Whether a reservation fits the lane's quotas at their fullest.
+fn fits(lane: &Lane, fullest: u128, load: &Load) -> bool {
+    let reserved = lane.reservation(load);
+    u128::from(reserved) * u128::from(WHOLE_PERMILLE) <= fullest
+        && lane.config.tokens_per_day.is_none_or(|limit| reserved <= limit)
 }
 
 fn least_tokens(lane: &Lane, load: &Load) -> u64 {

@@ -26,6 +26,7 @@ pub(crate) struct Lane {
     /// Every moment a fault starts or ends, in order; those before `next_change` are done.
     changes: Vec<u64>,
     next_change: usize,
+    slow_factors: Vec<u32>,
     /// Effects in force since the last change.
     active: Vec<Effect>,
     other: Option<Other>,
@@ -79,6 +80,7 @@ impl Lane {
             in_flight: 0,
             changes: changes(&config.faults),
             next_change: 0,
+            slow_factors: slow_factors(&config.faults),
         }
     }
 
@@ -102,6 +104,7 @@ impl Lane {
             faults.push(Fault { from_us: at, to_us: Fault::OPEN_END_US, effect });
         }
         self.changes = changes(faults);
+        self.slow_factors = slow_factors(faults);
         self.next_change = self.changes.partition_point(|change| *change < at);
         if self.next_change() != Some(now) {
             // What was taken back had begun at this moment.
@@ -260,20 +263,13 @@ impl Lane {
     /// A duration in microseconds that no attempt like this goes below, whatever faults are in force.
     pub(crate) fn least_duration(&self, load: &Load) -> u64 {
         let (_, last) = self.durations(load, self.output(load));
-        self.slow_factors().filter(|factor| *factor < WHOLE_PERMILLE).fold(last, slowed)
+        self.slow_factors.iter().copied().filter(|factor| *factor < WHOLE_PERMILLE).fold(last, slowed)
     }
 
     /// A duration in microseconds that no attempt like this goes beyond, whatever faults are in force.
     pub(crate) fn most_duration(&self, load: &Load) -> u64 {
         let (_, last) = self.durations(load, self.output(load));
-        self.slow_factors().filter(|factor| *factor > WHOLE_PERMILLE).fold(last, slowed)
-    }
-
-    fn slow_factors(&self) -> impl Iterator<Item = u32> {
-        self.config.faults.iter().filter_map(|fault| match fault.effect {
-            Effect::Slow { factor_permille } => Some(factor_permille),
-            _ => None,
-        })
+        self.slow_factors.iter().copied().filter(|factor| *factor > WHOLE_PERMILLE).fold(last, slowed)
     }
 
     /// Fills in the state of the lane at `at`.
@@ -290,6 +286,22 @@ fn changes(faults: &[Fault]) -> Vec<u64> {
     changes.sort_unstable();
     changes.dedup();
     changes
+}
+
+/// By what attempts are ever slowed, each fault that can be in force beside others counting: what comes again and again
+/// counts once.
+fn slow_factors(faults: &[Fault]) -> Vec<u32> {
+    let mut seen: Vec<(u64, u32)> = Vec::new();
+    for fault in faults {
+        if let Effect::Slow { factor_permille } = fault.effect {
+            // The same trouble is over before it comes again.
+            match seen.iter_mut().find(|(over, factor)| *over <= fault.from_us && *factor == factor_permille) {
+                Some((over, _)) => *over = fault.to_us,
+                None => seen.push((fault.to_us, factor_permille)),
+            }
+        }
+    }
+    seen.into_iter().map(|(_, factor)| factor).collect()
 }
 
 fn slowed(duration: u64, factor_permille: u32) -> u64 {

@@ -51,6 +51,14 @@ impl ClientKind {
         }
     }
 
+    /// Whether its policy fits a scenario: its endpoints lead to lanes of the service, and it knows the tenants.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn fits(&self, scenario: &Scenario) -> Result<(), GateError> {
+        self.build(scenario).map(drop)
+    }
+
     fn build(&self, scenario: &Scenario) -> Result<Box<dyn Client>, GateError> {
         Ok(match self {
             Self::Sluicegate(policy) => Box::new(Gate::new((**policy).clone(), scenario)?),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sluicegate::{Policy, Timestamp};
-use sluicegate_sim::{ClientKind, Pattern, Peer, Scenario, run_calls};
+use sluicegate_sim::{ClientKind, Pattern, Peer, Scenario};
 use toml::Spanned;
 
 use super::calls::{self, Absent, Places};
@@ -21,6 +21,9 @@ pub(crate) const OURS: &str = "sluicegate";
 const DEFAULT_SEEDS: u32 = 10;
 /// Rows of traces held at most, over all points of a plan: each point has its own.
 const MOST_ROWS: usize = 20_000_000;
+
+/// Pieces of trouble held at most, over all points of a plan, likewise.
+const MOST_TROUBLE: usize = 2_000_000;
 
 /// A plan that can be played.
 #[derive(Clone, Debug)]
@@ -93,7 +96,7 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
         }
     };
     let mut points = Vec::new();
-    let mut rows = 0_usize;
+    let (mut rows, mut troubles) = (0_usize, 0_usize);
     for settings in sweep::combinations(&axes) {
         if !faults.0.is_empty() {
             break;
@@ -101,6 +104,13 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
         let scenario = scenario(&raw, &calls, service.clone(), &settings, &mut faults);
         if let Pattern::Recorded { trace, .. } = &scenario.workload.arrivals {
             rows = rows.saturating_add(trace.rows().len());
+        }
+        troubles = troubles.saturating_add(scenario.service.lanes.iter().map(|lane| lane.faults.len()).sum());
+        if troubles > MOST_TROUBLE {
+            faults.add(Fault::anywhere(format!(
+                "with so much trouble the sweep has too many points; {MOST_TROUBLE} pieces are the most, flaps counted one by one"
+            )));
+            break;
         }
         if rows > MOST_ROWS {
             faults.add(Fault::anywhere(format!(
@@ -110,6 +120,11 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
         }
         let kinds = kinds(&names, &sources, &raw, &scenario, &settings, &mut faults);
         points.push(Point { settings, scenario, kinds });
+    }
+    for text in [&raw.title, &raw.about].into_iter().flatten() {
+        if text.chars().any(|letter| letter.is_control() && letter != '\n') {
+            faults.add(Fault::anywhere("title and about must be plain text: take the control characters out"));
+        }
     }
     if !faults.0.is_empty() {
         return Built::Faults(faults.0);
@@ -154,6 +169,11 @@ fn policies<'a>(raw: &'a RawPlan, path: &Path, faults: &mut Faults) -> (Vec<Stri
     let (mut names, mut sources) = (Vec::new(), Vec::new());
     for name in &named {
         let text = name.get_ref();
+        if Peer::named(text).is_some() && own(text).is_some() {
+            let what = format!("`{text}` is a simulated peer; give the policy of the plan another name");
+            faults.add(Fault::at(name, what));
+            continue;
+        }
         if names.contains(text) {
             faults.add(Fault::at(name, format!("policy `{text}` is named twice")));
             continue;
@@ -231,10 +251,12 @@ fn scenario(
     scenario.hop_us = raw.run.hop_us.unwrap_or(scenario.hop_us);
     let load_us = scenario.warm_up_us.saturating_add(scenario.measured_us).saturating_add(scenario.deadline_us);
     calls::check_size(&scenario.workload, load_us, faults);
+    let at = raw.calls.trace.as_ref().map(|trace| trace.span().start);
+    calls::check_length(&scenario.workload, scenario.warm_up_us.saturating_add(scenario.measured_us), at, faults);
     scenario
 }
 
-/// The policies at one point. Each is tried on no calls at all, so that one that does not fit is known at once.
+/// The policies at one point.
 fn kinds(
     names: &[String],
     sources: &[Source<'_>],
@@ -270,10 +292,14 @@ fn kinds(
                 }
             }
         };
-        let idle = Scenario { warm_up_us: 0, measured_us: 0, ..scenario.clone() };
-        let closed = matches!(idle.workload.arrivals, Pattern::ClosedLoop { .. });
-        if !closed && let Err(error) = run_calls(&idle, &kind, Vec::new()) {
-            faults.add(Fault::anywhere(format!("policy `{name}` does not fit the service: {error}")));
+        if let Err(error) = kind.fits(scenario) {
+            let place = raw.policy.keys().find(|own| own.get_ref() == name).map(|own| own.span().start);
+            let what = format!(
+                "policy `{name}` does not fit the service: {error}; the plan's lanes are its `regions` and the model id \
+                 `{}` ([service] model)",
+                raw.service.model()
+            );
+            faults.add(Fault { at: place, what });
         }
         kinds.push(kind);
     }

@@ -44,14 +44,15 @@ impl Row {
         }
     }
 
-    /// Calls answered in time over those of the fair queue, in thousandths, rounded down; 1000 where it has none.
-    pub(crate) fn goodput(&self) -> u64 {
-        (self.all.in_time * 1_000).checked_div(self.fair).unwrap_or(1_000)
+    /// Calls answered in time over those of the fair queue, in thousandths, rounded down; none where it answers none.
+    pub(crate) fn goodput(&self) -> Option<u64> {
+        (self.all.in_time * 1_000).checked_div(self.fair)
     }
 
-    /// Attempts for each call that was answered, in thousandths, rounded up.
-    pub(crate) fn attempts(&self) -> u64 {
-        (self.all.attempts * 1_000).div_ceil((self.all.in_time + self.all.late).max(1))
+    /// Attempts for each call that was answered, in thousandths, rounded up; none where none was.
+    pub(crate) fn attempts(&self) -> Option<u64> {
+        let answered = self.all.in_time + self.all.late;
+        (answered > 0).then(|| (self.all.attempts * 1_000).div_ceil(answered))
     }
 
     /// The share of attempts refused for quota or capacity, in thousandths, rounded up.
@@ -116,6 +117,12 @@ impl Middle {
         Self { low: at(0), middle: at(middle), high: at(values.len().saturating_sub(1)) }
     }
 
+    /// The same where some seeds have no such figure: then there is none.
+    fn of_all(values: impl Iterator<Item = Option<u64>>, worse: Worse) -> Option<Self> {
+        let values: Vec<u64> = values.collect::<Option<_>>()?;
+        Some(Self::of(values.into_iter(), worse))
+    }
+
     fn json(self) -> Value {
         json!({"median": self.middle, "min": self.low, "max": self.high})
     }
@@ -124,8 +131,10 @@ impl Middle {
 /// The figures of one policy at one point. Shares and ratios in thousandths, times in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Median {
-    pub(crate) goodput: Middle,
-    pub(crate) attempts: Middle,
+    /// Where the fair queue answers anything.
+    pub(crate) goodput: Option<Middle>,
+    /// Where anything is answered.
+    pub(crate) attempts: Option<Middle>,
     pub(crate) refused: Middle,
     pub(crate) throttled: Middle,
     pub(crate) wait_p50: Middle,
@@ -147,11 +156,10 @@ impl Median {
         let share = |place: usize| {
             move |row: &Row| row.tenants.get(place).map_or(0, |(calls, in_time)| in_time * 1_000 / (*calls).max(1))
         };
-        let full_after: Option<Vec<u64>> = rows.iter().map(|row| row.full_after).collect();
         let tenants = rows.first().map_or(0, |row| row.tenants.len());
         Self {
-            goodput: over(&Row::goodput, Worse::Low),
-            attempts: over(&Row::attempts, Worse::High),
+            goodput: Middle::of_all(rows.iter().map(Row::goodput), Worse::Low),
+            attempts: Middle::of_all(rows.iter().map(Row::attempts), Worse::High),
             refused: over(&Row::refused, Worse::High),
             throttled: over(&|row| row.throttled, Worse::High),
             wait_p50: over(&|row| row.all.waits.p50, Worse::High),
@@ -159,7 +167,7 @@ impl Median {
             refusal_p50: over(&|row| row.refusal_p50, Worse::High),
             refusals: over(&|row| row.refusals.0, Worse::High),
             with_time: over(&Row::with_time, Worse::Low),
-            full_after: full_after.map(|times| Middle::of(times.into_iter(), Worse::High)),
+            full_after: Middle::of_all(rows.iter().map(|row| row.full_after), Worse::High),
             calls: over(&|row| row.all.calls, Worse::Low),
             in_time: over(&|row| row.all.in_time, Worse::Low),
             tenants: (0..tenants).map(|place| over(&share(place), Worse::Low)).collect(),
@@ -170,8 +178,8 @@ impl Median {
     pub(crate) fn json(&self, policy: &str, rows: &[Row]) -> Value {
         json!({
             "policy": policy,
-            "goodput_permille": self.goodput.json(),
-            "attempts_per_success_permille": self.attempts.json(),
+            "goodput_permille": self.goodput.map(Middle::json),
+            "attempts_per_success_permille": self.attempts.map(Middle::json),
             "refused_permille": self.refused.json(),
             "throttled": self.throttled.json(),
             "wait_p50_us": self.wait_p50.json(),
@@ -202,8 +210,9 @@ mod tests {
     fn ratios_are_rounded_against_the_policy() {
         let all = Figures { calls: 10, in_time: 6, late: 1, never: 3, attempts: 8, refused: 1, ..Figures::default() };
         let row = Row { all, fair: 7, ..Row::default() };
-        assert_eq!((row.goodput(), row.attempts(), row.refused()), (857, 1_143, 125));
+        assert_eq!((row.goodput(), row.attempts(), row.refused()), (Some(857), Some(1_143), 125));
         let nothing = Row::default();
-        assert_eq!((nothing.goodput(), nothing.attempts(), nothing.refused()), (1_000, 0, 0));
+        assert_eq!((nothing.goodput(), nothing.attempts(), nothing.refused()), (None, None, 0));
+        assert_eq!(Median::of(&[row, nothing]).goodput, None, "of one seed there is none");
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn goal(raw: &RawPlan, policies: &[String], faults: &mut Faults) -> O
     let full_after = permille(goal.full_after_at_most_s, "full_after_at_most_s").map(|ms| ms * 1_000);
     let mut tenants = Vec::new();
     for (name, share) in &goal.tenant_in_time_at_least {
-        match raw.calls.tenants.iter().position(|tenant| tenant.name == *name) {
+        match raw.calls.tenants.iter().position(|tenant| tenant.name.get_ref() == name) {
             Some(found) => {
                 tenants.push((found, name.clone(), faults.permille(*share, Some(place), "the tenant's share")))
             }
@@ -88,12 +88,14 @@ impl Goal {
         let seconds = |value: u64| format!("{:.2} s", value as f64 / 1e6);
         let mut check = |claim: String, found: String, holds: bool| checks.push(Check { claim, found, holds });
         if let Some(least) = self.goodput {
-            let found = median.goodput.middle;
-            check(format!("goodput at least {}", ratio(least)), ratio(found), found >= least);
+            let found = median.goodput.map(|goodput| goodput.middle);
+            let told = found.map_or_else(|| "nothing could be answered".to_owned(), ratio);
+            check(format!("goodput at least {}", ratio(least)), told, found.is_some_and(|found| found >= least));
         }
         if let Some(most) = self.attempts {
-            let found = median.attempts.middle;
-            check(format!("attempts per success at most {}", ratio(most)), ratio(found), found <= most);
+            let found = median.attempts.map(|attempts| attempts.middle);
+            let told = found.map_or_else(|| "no success".to_owned(), ratio);
+            check(format!("attempts per success at most {}", ratio(most)), told, found.is_some_and(|found| found <= most));
         }
         if let Some(most) = self.refused {
             let found = median.refused.middle;

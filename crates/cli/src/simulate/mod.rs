@@ -16,6 +16,7 @@ mod service;
 mod sweep;
 mod table;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +57,9 @@ pub(crate) async fn simulate(args: SimulateArgs) -> Result<Code, Failure> {
     if let Some(path) = &args.figures {
         files::write(path, &table::markdown(&outcomes))?;
     }
-    let texts: Vec<String> = outcomes.iter().map(table::text).collect();
+    let width = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    let width = width.map(|(terminal_size::Width(columns), _)| usize::from(columns));
+    let texts: Vec<String> = outcomes.iter().map(|outcome| table::text(outcome, width)).collect();
     print(texts.join("\n").as_bytes())?;
     if outcomes.len() > 1 {
         print(summary(&outcomes).as_bytes())?;

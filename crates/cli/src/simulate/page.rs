@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use sluicegate_sim::Oracle;
+use sluicegate_sim::Pattern;
 
-use super::figures::Median;
+use super::build::Point;
+use super::figures::{Median, Middle};
 use super::play::{Outcome, Sample, Seconds};
 use super::plots::{self, PALETTE};
 use super::table::{self, ratio};
@@ -108,10 +109,10 @@ fn main_policy(outcome: &Outcome) -> usize {
     outcome.plan.goal.as_ref().map_or(0, |goal| goal.policy)
 }
 
-/// The lowest and highest of a policy's medians over all points.
-fn extent(outcome: &Outcome, policy: usize, figure: impl Fn(&Median) -> u64) -> (u64, u64) {
-    let values =
-        || outcome.points.iter().filter_map(|point| point.policies.get(policy)).map(|(median, _)| figure(median));
+/// The lowest and highest of a policy's medians over all points that have one.
+fn extent(outcome: &Outcome, policy: usize, figure: impl Fn(&Median) -> Option<Middle>) -> (u64, u64) {
+    let medians = || outcome.points.iter().filter_map(|point| point.policies.get(policy));
+    let values = || medians().filter_map(|(median, _)| Some(figure(median)?.middle));
     (values().min().unwrap_or(0), values().max().unwrap_or(0))
 }
 
@@ -120,8 +121,8 @@ fn between((low, high): (u64, u64)) -> String {
 }
 
 fn range(outcome: &Outcome, policy: usize) -> String {
-    let goodput = between(extent(outcome, policy, |median| median.goodput.middle));
-    let (_, attempts) = extent(outcome, policy, |median| median.attempts.middle);
+    let goodput = between(extent(outcome, policy, |median| median.goodput));
+    let (_, attempts) = extent(outcome, policy, |median| median.attempts);
     format!("goodput {goodput}, at most {} attempts per success", ratio(attempts))
 }
 
@@ -129,9 +130,9 @@ fn range(outcome: &Outcome, policy: usize) -> String {
 fn sentence(outcome: &Outcome) -> String {
     let main = main_policy(outcome);
     let name = |place: usize| outcome.plan.policies.get(place).map_or("", String::as_str);
-    let goodput = between(extent(outcome, main, |median| median.goodput.middle));
-    let (_, attempts) = extent(outcome, main, |median| median.attempts.middle);
-    let (_, refused) = extent(outcome, main, |median| median.refused.middle);
+    let goodput = between(extent(outcome, main, |median| median.goodput));
+    let (_, attempts) = extent(outcome, main, |median| median.attempts);
+    let (_, refused) = extent(outcome, main, |median| Some(median.refused));
     let mut text = format!(
         "{} answers {goodput} of what a fair queue could answer in time, with at most {} attempts for each answer and {} of \
          them refused",
@@ -140,13 +141,13 @@ fn sentence(outcome: &Outcome) -> String {
         table::percent(refused)
     );
     let others = (0..outcome.plan.policies.len()).filter(|place| *place != main);
-    let best = others.max_by_key(|place| extent(outcome, *place, |median| median.goodput.middle).0);
+    let best = others.max_by_key(|place| extent(outcome, *place, |median| median.goodput).0);
     if let Some(best) = best {
-        let goodput = between(extent(outcome, best, |median| median.goodput.middle));
-        let (_, attempts) = extent(outcome, best, |median| median.attempts.middle);
+        let goodput = between(extent(outcome, best, |median| median.goodput));
+        let (_, attempts) = extent(outcome, best, |median| median.attempts);
         let _ = write!(
             text,
-            "; of the others, {} comes next with {goodput} and up to {} attempts",
+            "; the best of the others is {} with {goodput} and up to {} attempts",
             name(best),
             ratio(attempts)
         );
@@ -235,7 +236,7 @@ fn figures(outcome: &Outcome) -> String {
             let _ = write!(text, "<th class=\"at\">{}</th>", escape(setting));
         }
         let _ = write!(text, "<th scope=\"row\" class=\"p{tone}\">{}</th>", escape(&line.policy));
-        let width = (line.median.goodput.middle as f64 / 10.0).clamp(0.0, 100.0);
+        let width = line.median.goodput.map_or(0.0, |goodput| (goodput.middle as f64 / 10.0).clamp(0.0, 100.0));
         for (column, cell) in line.cells.iter().enumerate() {
             match column {
                 0 => {
@@ -273,10 +274,10 @@ fn sweep(body: &mut String, outcome: &Outcome) -> Result<(), Failure> {
     let groups = plots::groups(outcome, along);
     let figures: [(&str, &str, plots::Figure); 3] = [
         ("Goodput", "Higher is better; 1 is what a fair queue with full knowledge answers in time.", |m| {
-            m.goodput.middle as f64 / 1e3
+            Some(m.goodput?.middle as f64 / 1e3)
         }),
-        ("Refused share of the attempts", "Lower is better.", |m| m.refused.middle as f64 / 10.0),
-        ("Attempts per success", "Lower is better; 1 is the least.", |m| m.attempts.middle as f64 / 1e3),
+        ("Refused share of the attempts", "Lower is better.", |m| Some(m.refused.middle as f64 / 10.0)),
+        ("Attempts per success", "Lower is better; 1 is the least.", |m| Some(m.attempts?.middle as f64 / 1e3)),
     ];
     for (number, (head, note, figure)) in figures.into_iter().enumerate() {
         let _ = writeln!(body, "<h3>{head}, by {}</h3>\n<p class=\"note\">{note}</p>", escape(&axis.name));
@@ -312,18 +313,21 @@ fn timeline(body: &mut String, outcome: &Outcome, sample: &Sample) -> Result<(),
         body,
         "<h3>One run, second by second: seed 1{}</h3>\n<p class=\"note\">{}</p>",
         escape(&at),
-        escape(&known(&sample.oracle))
+        escape(&known(point, sample))
     );
-    let answered = |seconds: &Seconds| seconds.answered.iter().chain(&seconds.refused).copied().max().unwrap_or(0);
-    let top = sample.policies.iter().map(answered).chain(sample.offered.iter().copied()).max().unwrap_or(1);
+    let most = |seconds: &Seconds| {
+        let all = seconds.answered.iter().chain(&seconds.refused).chain(&seconds.offered);
+        all.copied().max().unwrap_or(0)
+    };
+    let top = sample.policies.iter().map(most).max().unwrap_or(1);
     if let ([seconds], [_]) = (sample.policies.as_slice(), plan.policies.as_slice()) {
-        let plot = |width| plots::timeline(point, sample, seconds, 0, f64::from(top), (width, 300));
+        let plot = |width| plots::timeline(point, seconds, 0, f64::from(top), (width, 300));
         body.push_str(&both(&plot(WIDE)?, &plot(NARROW)?));
         return Ok(());
     }
     body.push_str("<div class=\"panels\">\n");
     for (place, (seconds, policy)) in sample.policies.iter().zip(&plan.policies).enumerate() {
-        let plot = plots::timeline(point, sample, seconds, place, f64::from(top), (440, 220))?;
+        let plot = plots::timeline(point, seconds, place, f64::from(top), (440, 220))?;
         let tone = place % PALETTE.len();
         let _ = writeln!(
             body,
@@ -336,10 +340,21 @@ fn timeline(body: &mut String, outcome: &Outcome, sample: &Sample) -> Result<(),
 }
 
 /// What could have been done with these calls.
-fn known(oracle: &Oracle) -> String {
-    let mut text = format!(
-        "Calls made, answered and refused, a second. Of {} measured calls a fair queue answers {} in time",
+fn known(point: &Point, sample: &Sample) -> String {
+    let oracle = &sample.oracle;
+    let span = plots::smoothed_over(&sample.policies);
+    let mut text = String::from("Calls made, answered and refused, a second");
+    if span > 1 {
+        let _ = write!(text, ", as the mean of {span} seconds");
+    }
+    if point.scenario.service.lanes.iter().any(|lane| !lane.faults.is_empty()) {
+        text.push_str("; behind them, in orange, when something is wrong");
+    }
+    let _ = write!(
+        text,
+        ". Of {} measured calls{} a fair queue answers {} in time",
         grouped(oracle.calls),
+        if matches!(point.scenario.workload.arrivals, Pattern::ClosedLoop { .. }) { " of the first policy's users" } else { "" },
         grouped(oracle.fair)
     );
     if oracle.clairvoyant > 0 {

@@ -41,6 +41,8 @@ pub(crate) struct RawPolicy {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawService {
     pub(crate) regions: Spanned<Vec<String>>,
+    /// What endpoints of policy files name as their target.
+    pub(crate) model: Option<String>,
     /// What every Region is like.
     #[serde(default)]
     pub(crate) each: RawLane,
@@ -51,6 +53,13 @@ pub(crate) struct RawService {
     pub(crate) trouble: Vec<RawTrouble>,
     #[serde(default)]
     pub(crate) declared: Declared,
+}
+
+impl RawService {
+    /// The model id of its lanes.
+    pub(crate) fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or(super::service::MODEL)
+    }
 }
 
 /// One Region; the fields and units are those of the simulator's lanes.
@@ -83,7 +92,7 @@ pub(crate) struct RawTrouble {
     pub(crate) from_s: Spanned<f64>,
     pub(crate) to_s: Spanned<f64>,
     /// It comes and goes: so long it is wrong, then so long it is well.
-    pub(crate) flapping_s: Option<[f64; 2]>,
+    pub(crate) flapping_s: Option<Spanned<Vec<f64>>>,
     pub(crate) effect: Effect,
 }
 
@@ -101,11 +110,11 @@ pub(crate) struct RawCalls {
     pub(crate) trace: Option<Spanned<RawTrace>>,
     pub(crate) input_tokens: Option<Spanned<Quantiles>>,
     pub(crate) output_tokens: Option<Spanned<Quantiles>>,
-    pub(crate) max_tokens: Option<MaxTokens>,
+    pub(crate) max_tokens: Option<Spanned<MaxTokens>>,
     pub(crate) deadline_s: Option<Spanned<f64>>,
     #[serde(default)]
     pub(crate) tenants: Vec<RawTenant>,
-    pub(crate) conversations: Option<Conversations>,
+    pub(crate) conversations: Option<Spanned<Conversations>>,
     #[serde(default)]
     pub(crate) streaming: bool,
     pub(crate) clients: Option<Spanned<u32>>,
@@ -143,8 +152,8 @@ pub(crate) struct RawDiurnal {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawClosedLoop {
-    pub(crate) users: u32,
-    pub(crate) think_ms: Quantiles,
+    pub(crate) users: Spanned<u32>,
+    pub(crate) think_ms: Spanned<Quantiles>,
 }
 
 /// A recorded trace.
@@ -162,7 +171,7 @@ pub(crate) struct RawTrace {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawTenant {
-    pub(crate) name: String,
+    pub(crate) name: Spanned<String>,
     pub(crate) calls: u32,
     pub(crate) weight: Option<u32>,
 }

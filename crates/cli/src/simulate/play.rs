@@ -11,6 +11,8 @@ use super::recovery::full_after;
 
 /// Calls for which the best that any schedule could do is worked out at most: its cost grows faster than their number.
 const MOST_BOUND_CALLS: usize = 20_000;
+/// Pieces of trouble in a Region for which it is, likewise.
+const MOST_BOUND_TROUBLE: usize = 100;
 /// The seed under which it is worked out, and a run kept second by second: for every seed it would take longer than the runs.
 const SHOWN_SEED: u64 = 1;
 
@@ -37,8 +39,6 @@ pub(crate) struct PointOutcome {
 /// One run, second by second, for each policy.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// Calls made.
-    pub(crate) offered: Vec<u32>,
     /// By policy.
     pub(crate) policies: Vec<Seconds>,
     /// Of the measured calls, what could have been answered in time.
@@ -48,6 +48,8 @@ pub(crate) struct Sample {
 /// What the service saw of one policy, second by second.
 #[derive(Debug, Default)]
 pub(crate) struct Seconds {
+    /// Calls made, which are the same for all but in a closed loop.
+    pub(crate) offered: Vec<u32>,
     pub(crate) answered: Vec<u32>,
     pub(crate) refused: Vec<u32>,
 }
@@ -166,7 +168,7 @@ fn one(point: &Point, seed: u64, last: bool) -> Done {
     let closed = matches!(scenario.workload.arrivals, Pattern::ClosedLoop { .. });
     let known = if closed { None } else { Some(oracle(&scenario, &arrivals, shown)?) };
     let mut rows = Vec::new();
-    let mut sample = Sample { offered: Vec::new(), policies: Vec::new(), oracle: Oracle::default() };
+    let mut sample = Sample { policies: Vec::new(), oracle: Oracle::default() };
     for kind in &point.kinds {
         let played = run_calls(&scenario, kind, arrivals.clone())?;
         let first = rows.is_empty();
@@ -177,7 +179,6 @@ fn one(point: &Point, seed: u64, last: bool) -> Done {
         rows.push(Row::new(seed, &played.report, known.fair, full_after(&scenario, &played.fates)));
         if shown && last {
             if first {
-                sample.offered = offered(&played.arrivals);
                 sample.oracle = known;
             }
             sample.policies.push(seconds(&played));
@@ -189,7 +190,8 @@ fn one(point: &Point, seed: u64, last: bool) -> Done {
 
 /// What a fair queue answers of the calls, and if it is wanted and they are not too many, what any schedule could.
 fn oracle(scenario: &Scenario, arrivals: &[Arrival], whole: bool) -> Result<Oracle, RunError> {
-    if whole && arrivals.len() <= MOST_BOUND_CALLS {
+    let calm = scenario.service.lanes.iter().all(|lane| lane.faults.len() <= MOST_BOUND_TROUBLE);
+    if whole && calm && arrivals.len() <= MOST_BOUND_CALLS {
         return Ok(Oracle::of(scenario, arrivals)?);
     }
     let calls = arrivals.iter().filter(|arrival| scenario.measures(arrival)).count() as u64;
@@ -215,7 +217,7 @@ fn offered(arrivals: &[Arrival]) -> Vec<u32> {
 
 /// The sum over all Regions.
 fn seconds(played: &Played) -> Seconds {
-    let mut sum = Seconds::default();
+    let mut sum = Seconds { offered: offered(&played.arrivals), ..Seconds::default() };
     for lane in &played.ledger.lanes {
         let before = usize::try_from(lane.first_second).unwrap_or(usize::MAX);
         let end = before.saturating_add(lane.seconds.len()).min(sluicegate_sim::MAX_SECONDS);

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use super::build::Point;
 use super::figures::Median;
-use super::play::{Outcome, Sample, Seconds};
+use super::play::{Outcome, Seconds};
 use super::sweep::Axis;
 use crate::draw::{FINE, Line, PAUSE, QUIET, Sheet, TROUBLE, draw, mesh, smooth, svg};
 use crate::exit::Failure;
@@ -25,7 +25,7 @@ const fn tone(colour: RGBColor, light: (&'static str, &'static str), dark: &'sta
 
 /// The first four of Okabe and Ito's palette, which most colour-blind people can tell apart; then others that differ in
 /// lightness as well.
-pub(crate) const PALETTE: [Tone; 10] = [
+pub(crate) const PALETTE: [Tone; 12] = [
     tone(RGBColor(0x00, 0x72, 0xB2), ("#0072b2", "#00619a"), "#56b4e9"),
     tone(RGBColor(0xD5, 0x5E, 0x00), ("#d55e00", "#b34e00"), "#f0803c"),
     tone(RGBColor(0x00, 0x9E, 0x73), ("#009e73", "#00775a"), "#2cc295"),
@@ -36,6 +36,8 @@ pub(crate) const PALETTE: [Tone; 10] = [
     tone(RGBColor(0x3B, 0x3B, 0x98), ("#3b3b98", "#33338a"), "#9fa8ff"),
     tone(RGBColor(0x5F, 0x7F, 0x00), ("#5f7f00", "#4d6800"), "#b5cc52"),
     tone(RGBColor(0x0B, 0x7A, 0x75), ("#0b7a75", "#08655f"), "#4dd0c9"),
+    tone(RGBColor(0x4A, 0x4A, 0x4A), ("#4a4a4a", "#3d3d3d"), "#c4c4bf"),
+    tone(RGBColor(0x9E, 0x2A, 0x6B), ("#9e2a6b", "#84225a"), "#f08abf"),
 ];
 
 fn colour(place: usize) -> RGBColor {
@@ -48,7 +50,7 @@ pub(crate) fn hex(RGBColor(red, green, blue): RGBColor) -> String {
 }
 
 /// A figure as it is drawn.
-pub(crate) type Figure = fn(&Median) -> f64;
+pub(crate) type Figure = fn(&Median) -> Option<f64>;
 
 /// Points that differ along one axis only.
 pub(crate) struct Group {
@@ -84,7 +86,9 @@ pub(crate) fn sweep(
     let numbers: Vec<f64> = axis.values.iter().filter_map(super::sweep::Setting::number).collect();
     let line = |(place, policy): (usize, &String)| {
         let medians = group.points.iter().filter_map(|point| outcome.points.get(*point)?.policies.get(place));
-        let points = numbers.iter().zip(medians).map(|(number, (median, _))| (*number, figure(median))).collect();
+        let points = numbers.iter().zip(medians).filter_map(|(number, (median, _))| Some((*number, figure(median)?)));
+        let mut points: Vec<(f64, f64)> = points.collect();
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
         Line::new(points, colour(place), if place == 0 { 3 } else { 2 }, policy.clone())
     };
     let lines: Vec<Line> = outcome.plan.policies.iter().enumerate().map(line).collect();
@@ -102,32 +106,40 @@ pub(crate) fn sweep(
             .y_label_area_size(54 * FINE)
             .build_cartesian_2d(from..to, 0.0..top)?;
         let digits = usize::from(top < 5.0);
-        let y = |value: &f64| if percent { format!("{value:.0} %") } else { format!("{value:.digits$}") };
+        // Steps of less than one would be told alike.
+        let fine = usize::from(top < 5.0);
+        let y = |value: &f64| if percent { format!("{value:.fine$} %") } else { format!("{value:.digits$}") };
         let x = |value: &f64| format!("{}", (value * 100.0).round() / 100.0);
         mesh(&mut chart, size.0, &x, &y)?;
         draw(area, &mut chart, &lines)
     })
 }
 
+fn length(seconds: &Seconds) -> usize {
+    seconds.offered.len().max(seconds.answered.len()).max(1)
+}
+
+/// Over how many seconds a point of a timeline is the mean, so that its lines can be told apart.
+pub(crate) fn smoothed_over(policies: &[Seconds]) -> usize {
+    match policies.iter().map(length).max().unwrap_or(1) {
+        901.. => 61,
+        121..=900 => 9,
+        _ => 1,
+    }
+}
+
 /// One run of one policy: calls made, answered and refused, a second.
 pub(crate) fn timeline(
     point: &Point,
-    sample: &Sample,
     seconds: &Seconds,
     place: usize,
     top: f64,
     size: (u32, u32),
 ) -> Result<String, Failure> {
-    let end = sample.offered.len().max(seconds.answered.len()).max(1);
-    let over = if end > 900 {
-        61
-    } else if end > 120 {
-        9
-    } else {
-        1
-    };
+    let end = length(seconds);
+    let over = smoothed_over(std::slice::from_ref(seconds));
     let lines = [
-        Line { filled: true, ..Line::new(smooth(&sample.offered, over), QUIET, 1, "made".to_owned()) },
+        Line { filled: true, ..Line::new(smooth(&seconds.offered, over), QUIET, 1, "made".to_owned()) },
         Line::new(smooth(&seconds.refused, over), BAD, 1, "refused".to_owned()),
         Line::new(smooth(&seconds.answered, over), colour(place), 3, "answered".to_owned()),
     ];

@@ -1,12 +1,15 @@
 //! The service of a plan, and what it can carry.
 
-use sluicegate_sim::{Fault as Trouble, LaneConfig, Law, Quantiles, ServiceConfig};
+use sluicegate_sim::{Fault as Trouble, LaneConfig, Law, Quantiles, ServiceConfig, WHOLE_PERMILLE};
 
 use super::faults::{Faults, MOST_SECONDS};
 use super::plan::{Fault, RawLane, RawService, RawTrouble};
 
-/// The model by which the service knows itself; calls of a plan all ask for one.
+/// The model id of a service that names none; calls of a plan all ask for one.
 pub(crate) const MODEL: &str = "m";
+
+/// How often a minute another user takes a part at most.
+const MOST_TAKES: u32 = 60_000;
 
 /// The service, with the faults of its description.
 pub(crate) fn service(raw: &RawService, faults: &mut Faults) -> ServiceConfig {
@@ -23,20 +26,63 @@ pub(crate) fn service(raw: &RawService, faults: &mut Faults) -> ServiceConfig {
         for name in trouble.regions.iter().flatten().filter(|name| !regions.contains(name.get_ref())) {
             faults.add(Fault::at(name, format!("`{}` is none of the service's regions", name.get_ref())));
         }
+        if trouble.regions.as_ref().is_some_and(Vec::is_empty) {
+            faults.add(Fault::at(&trouble.from_s, "trouble in no Region: name some, or leave `regions` out for all"));
+        }
         let meant = |region: &str| {
             trouble.regions.as_ref().is_none_or(|names| names.iter().any(|name| name.get_ref() == region))
         };
         lanes.iter_mut().filter(|lane| meant(&lane.region)).for_each(|lane| lane.faults.extend(&spans));
     }
     let service = ServiceConfig::new(lanes);
+    let mut told: Vec<String> = Vec::new();
     for fault in service.faults() {
-        faults.add(Fault::at(&raw.regions, format!("the service cannot be built: {}: {}", fault.path, fault.code)));
+        let what = in_words(fault.code).unwrap_or_else(|| format!("the service cannot be built: {}: {}", fault.path, fault.code));
+        if !told.contains(&what) {
+            told.push(what);
+        }
+    }
+    told.into_iter().for_each(|what| faults.add(Fault::at(&raw.regions, what)));
+    for lane in std::iter::once(&raw.each).chain(raw.only.values()) {
+        check_lane(lane, raw, faults);
     }
     service
 }
 
+/// A fault of the service as somebody who writes a plan would say it.
+fn in_words(code: &str) -> Option<String> {
+    let what = match code {
+        "duplicate_lane" => "a Region is named twice",
+        "capacity_without_concurrency" => "the effect `capacity` needs `concurrency`, the slots of which a part remains",
+        "share_above_whole" => "a share_permille is above 1000",
+        "zero" => "tokens_per_second and takes_per_minute must be above 0",
+        _ => return None,
+    };
+    Some(what.to_owned())
+}
+
+/// What could be played and serves nobody.
+fn check_lane(lane: &RawLane, raw: &RawService, faults: &mut Faults) {
+    let mut zero = |what: &str| faults.add(Fault::at(&raw.regions, format!("{what} must be above 0")));
+    let quotas = [
+        ("requests_per_minute", lane.requests_per_minute),
+        ("tokens_per_minute", lane.tokens_per_minute),
+        ("tokens_per_day", lane.tokens_per_day),
+        ("concurrency", lane.concurrency.map(u64::from)),
+        ("output_multiplier", lane.output_multiplier),
+    ];
+    quotas.into_iter().filter(|(_, value)| *value == Some(0)).for_each(|(name, _)| zero(name));
+    if let Some(Law::Continuous { burst_permille: 0, .. }) = lane.law {
+        zero("burst_permille");
+    }
+    if let Some(user) = lane.other_user.filter(|user| user.takes_per_minute > MOST_TAKES) {
+        let takes = user.takes_per_minute;
+        faults.add(Fault::at(&raw.regions, format!("takes_per_minute must be from 1 to {MOST_TAKES}, not {takes}")));
+    }
+}
+
 fn lane(region: &str, raw: &RawService) -> LaneConfig {
-    let mut lane = LaneConfig::new(region, MODEL);
+    let mut lane = LaneConfig::new(region, raw.model());
     let only = raw.only.iter().filter(|(name, _)| name.get_ref() == region).map(|(_, only)| only);
     std::iter::once(&raw.each).chain(only).for_each(|raw| apply(raw, &mut lane));
     if let Some(user) = &mut lane.other_user {
@@ -76,12 +122,22 @@ fn spans(raw: &RawTrouble, faults: &mut Faults) -> Vec<Trouble> {
         faults.add(Fault::at(&raw.to_s, "to_s must be after from_s"));
         return Vec::new();
     }
-    match raw.flapping_s {
+    match &raw.flapping_s {
         None => vec![Trouble { from_us, to_us, effect: raw.effect }],
         Some(turns) => {
-            let place = Some(raw.from_s.span().start);
-            let [wrong, well] = turns.map(|turn| faults.scaled(turn, place, "flapping_s", 1e6, (0.001, MOST_SECONDS)));
-            Trouble::flapping(from_us, to_us, wrong, well, raw.effect)
+            let place = Some(turns.span().start);
+            let [wrong, well] = turns.get_ref().as_slice() else {
+                faults.add(Fault::at(turns, "flapping_s is two numbers: so long it is wrong, then so long it is well"));
+                return Vec::new();
+            };
+            let mut us = |turn: f64| faults.scaled(turn, place, "flapping_s", 1e6, (0.001, MOST_SECONDS));
+            let (wrong, well) = (us(*wrong), us(*well));
+            let flaps = Trouble::flapping(from_us, to_us, wrong, well, raw.effect);
+            if flaps.last().is_some_and(|last| last.to_us.saturating_add(well) < to_us) {
+                let most = Trouble::MAX_FLAPS;
+                faults.add(Fault::at(turns, format!("it would be wrong more than {most} times: make the turns longer")));
+            }
+            flaps
         }
     }
 }
@@ -125,10 +181,16 @@ pub(crate) fn mean(quantiles: &Quantiles) -> u64 {
 pub(crate) fn law_name(law: Law) -> String {
     match law {
         Law::Sliding => "sliding".to_owned(),
-        Law::Fixed { phase_us } => format!("fixed +{} s", phase_us / 1_000_000),
+        Law::Fixed { phase_us } => format!("fixed +{} s", phase_us as f64 / 1e6),
         Law::FixedDrawn => "fixed, drawn".to_owned(),
         // A thousandth of a minute's quota is 60 ms of it.
-        Law::Continuous { burst_permille, .. } => format!("bucket of {} s", f64::from(burst_permille) * 0.06),
+        Law::Continuous { burst_permille, start_permille: WHOLE_PERMILLE } => {
+            format!("bucket of {} s", f64::from(burst_permille) * 60.0 / 1e3)
+        }
+        Law::Continuous { burst_permille, start_permille } => {
+            let (size, start) = (f64::from(burst_permille) * 60.0 / 1e3, f64::from(start_permille) / 10.0);
+            format!("bucket of {size} s, {start} % full")
+        }
     }
 }
 

@@ -68,26 +68,28 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
 }
 
 fn cells(median: &Median, oracle: Option<&Oracle>, shortage: bool) -> Vec<String> {
-    let Middle { low, middle, high } = median.goodput;
+    let nothing = || "-".to_owned();
+    let admitted = median.in_time.high > 0 || median.wait_p50.high > 0;
+    let wait = |wait: Middle| if admitted { seconds(wait.middle) } else { nothing() };
     // What others could answer, in the unit of goodput.
     let beside_fair = |answered: fn(&Oracle) -> Option<u64>| {
         let share = oracle.and_then(|oracle| (answered(oracle)? * 1_000).checked_div(oracle.fair));
-        share.map_or_else(|| "-".to_owned(), ratio)
+        share.map_or_else(nothing, ratio)
     };
     let mut cells = vec![
-        ratio(middle),
-        format!("{} - {}", ratio(low), ratio(high)),
+        median.goodput.map_or_else(nothing, |goodput| ratio(goodput.middle)),
+        median.goodput.map_or_else(nothing, |goodput| format!("{} - {}", ratio(goodput.low), ratio(goodput.high))),
         beside_fair(|oracle| Some(oracle.clairvoyant)),
         beside_fair(|oracle| oracle.upper_bound),
-        ratio(median.attempts.middle),
+        median.attempts.map_or_else(nothing, |attempts| ratio(attempts.middle)),
         percent(median.refused.middle),
-        seconds(median.wait_p50.middle),
-        seconds(median.wait_p99.middle),
-        if median.refusals.middle > 0 { seconds(median.refusal_p50.middle) } else { "-".to_owned() },
+        wait(median.wait_p50),
+        wait(median.wait_p99),
+        if median.refusals.middle > 0 { seconds(median.refusal_p50.middle) } else { nothing() },
         format!("{} / {}", grouped(median.in_time.middle), grouped(median.calls.middle)),
     ];
     if shortage {
-        cells.push(median.full_after.map_or_else(|| "-".to_owned(), |after| seconds(after.middle)));
+        cells.push(median.full_after.map_or_else(nothing, |after| seconds(after.middle)));
     }
     cells
 }
@@ -137,39 +139,61 @@ fn points(number: usize) -> String {
     if number == 1 { "1 point".to_owned() } else { format!("{number} points") }
 }
 
-/// For a terminal.
-pub(crate) fn text(outcome: &Outcome) -> String {
+/// The heads on a terminal, and which of them stand where there is no room for all.
+const ON_TERMINAL: [(&str, bool); 11] = [
+    ("goodput", true),
+    ("lowest -\nhighest", false),
+    ("all-\nknowing", false),
+    ("upper\nbound", false),
+    ("attempts\nper success", true),
+    ("refused", true),
+    ("wait\np50", true),
+    ("wait\np99", false),
+    ("refused\nafter p50", false),
+    ("in time\nof calls", true),
+    ("in full\nuse after", true),
+];
+
+/// For a terminal, with all figures or with the main ones.
+fn figures(outcome: &Outcome, all: bool) -> String {
     let plan = &outcome.plan;
-    let mut narrow = vec![
-        "goodput",
-        "lowest -\nhighest",
-        "all-\nknowing",
-        "upper\nbound",
-        "attempts\nper success",
-        "refused",
-        "wait\np50",
-        "wait\np99",
-        "refused\nafter p50",
-        "in time\nof calls",
-    ];
-    narrow.extend(has_shortage(outcome).then_some("in full\nuse after"));
+    let stands = |(place, _): &(usize, &str)| all || ON_TERMINAL.get(*place).is_some_and(|head| head.1);
+    let heads = ON_TERMINAL.map(|head| head.0);
+    let heads = heads.into_iter().take(self::heads(outcome).len()).enumerate().filter(stands);
+    let heads: Vec<&str> = heads.map(|(_, head)| head).collect();
     let mut header: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
     header.push("policy");
-    header.extend(&narrow);
+    header.extend(&heads);
     header.push("goal");
     let mut table: Table = table(&header);
     for line in lines(outcome) {
         let verdict = line.verdict.map_or("", word).to_owned();
-        let cells = line.settings.into_iter().chain([line.policy]).chain(line.cells).chain([verdict]);
-        table.add_row(cells.collect::<Vec<String>>());
+        let cells = line.cells.iter().map(String::as_str).enumerate().filter(stands);
+        let cells = cells.map(|(_, cell)| cell.to_owned());
+        table.add_row(line.settings.into_iter().chain([line.policy]).chain(cells).chain([verdict]).collect::<Vec<_>>());
     }
-    for column in table.column_iter_mut().skip(plan.axes.len() + 1).take(narrow.len()) {
+    for column in table.column_iter_mut().skip(plan.axes.len() + 1).take(heads.len()) {
         column.set_cell_alignment(CellAlignment::Right);
+    }
+    if !all {
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 1));
+        });
+    }
+    table.trim_fmt()
+}
+
+/// For a terminal of so many columns, or for a file.
+pub(crate) fn text(outcome: &Outcome, width: Option<usize>) -> String {
+    let plan = &outcome.plan;
+    let mut table = figures(outcome, true);
+    if width.is_some_and(|width| table.lines().any(|line| line.chars().count() > width)) {
+        table = format!("{}\n\nA wider terminal, --html and --json show more figures.", figures(outcome, false));
     }
     let seeds = if plan.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", plan.seeds) };
     let verdict = verdict(outcome);
     let verdict = if verdict.is_empty() { verdict } else { format!("\n{verdict}\n") };
-    format!("{} ({}, {seeds})\n\n{}\n{verdict}", plan.title, plan.name, table.trim_fmt())
+    format!("{} ({}, {seeds})\n\n{table}\n{verdict}", plan.title, plan.name)
 }
 
 /// As Markdown.
