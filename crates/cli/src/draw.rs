@@ -112,7 +112,11 @@ pub(crate) fn draw(area: &Area<'_>, chart: &mut Chart<'_, '_>, lines: &[Line]) -
     let (_, bottom) = chart.plotting_area().get_base_pixel();
     let range = chart.plotting_area().get_pixel_range().1;
     let places = apart(&labels.iter().map(|(y, ..)| *y).collect::<Vec<_>>(), range.end.max(bottom));
-    for ((_, x, line), y) in labels.iter().zip(places) {
+    for ((end, x, line), y) in labels.iter().zip(places) {
+        if end.abs_diff(y) > TEXT.unsigned_abs() / 3 {
+            let leader = vec![(x + FINE, *end), (x + 5 * FINE, y)];
+            area.draw(&PathElement::new(leader, line.colour.mix(0.6).stroke_width(FINE.unsigned_abs())))?;
+        }
         let style = text(TEXT, &line.colour).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw_text(&line.label, &style, (x + 6 * FINE, y))?;
     }

@@ -108,6 +108,8 @@ fn bad_plans_are_told_with_their_lines_and_nothing_is_run() {
     let trace = "[calls.trace]\nfile = \"t.csv\"\nsource = \"the archive\"\n";
     folder.write("back.csv", "arrival_ms,input_tokens,output_tokens\n5,1,1\n4,1,1\n");
     folder.write("minus.csv", "arrival_ms,input_tokens,output_tokens\n5,1,1\n6,-4,1\n");
+    folder.write("short.csv", "arrival_ms,input_tokens,output_tokens\n5,1,1\n1000,4,1\n");
+    let calls = |line: &str| SMALL.replace("[calls]\n", &format!("[calls]\n{line}\n"));
     for (plan, expected) in [
         (SMALL.replace("article", "luck"), "p.toml:2:27: unknown policy `luck`; there are sluicegate, article, "),
         (SMALL.replace("seeds = 3", "sedes = 3"), "p.toml:3:1: unknown field `sedes`"),
@@ -126,6 +128,29 @@ fn bad_plans_are_told_with_their_lines_and_nothing_is_run() {
         ),
         (SMALL.replace("requests_per_minute = 60", "max_output_tokens = 5"), "has no limit: give per_minute"),
         ("x = [".to_owned(), "p.toml:1:"),
+        (
+            SMALL.replace("[run]", &format!("{trace}[run]")).replace("t.csv", "short.csv"),
+            "p.toml:9:1: at this rate the trace lasts for 1 s, and calls are counted up to second",
+        ),
+        (
+            calls("closed_loop = { users = 0, think_ms = [[0, 1], [1000, 1]] }"),
+            ": users must be from 1 to 100000, not 0",
+        ),
+        (calls("closed_loop = { users = 2, think_ms = [[0, 1], [1000, 1]] }"), ": users of a closed loop set the rate"),
+        (calls("spike = { times = 2.0, from_s = 9.0, to_s = 3.0 }"), ": to_s must be after from_s"),
+        (calls("diurnal = { swing = 0.5, period_s = 0.0, peak_s = 1.0 }"), ": period_s must be from 0.001 to"),
+        (calls("deadline_ms = [[0, 5], [1000, 3]]"), ": deadline_ms: pairs of [permille, value]"),
+        (calls("tenants = [{ name = \"a\", calls = 1 }, { name = \"a\", calls = 1 }]"), ": tenant `a` is named twice"),
+        (SMALL.replace("requests_per_minute = 60", "requests_per_minute = 0"), ": requests_per_minute must be above 0"),
+        (
+            format!("{SMALL}[[service.trouble]]\nfrom_s = 0\nto_s = 9\nflapping_s = [1, 2, 3]\neffect = \"outage\"\n"),
+            ": flapping_s is two numbers",
+        ),
+        (
+            format!("{SMALL}[[service.trouble]]\nfrom_s = 0\nto_s = 9\neffect = {{ capacity = {{ permille = 5 }} }}\n"),
+            ": the effect `capacity` needs `concurrency`",
+        ),
+        (format!("{SMALL}[policy.article]\nset = {{}}\n"), ": `article` is a simulated peer; give the policy"),
     ] {
         folder.write("p.toml", &plan);
         let (code, stdout, stderr) = simulate(&folder, &["p.toml", "--json", "never.json"]);

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) seeds: u32,
     /// The names of the policies.
     pub(crate) policies: Vec<String>,
+    /// Who makes the calls, where that is more than one.
+    pub(crate) tenants: Vec<String>,
     /// What is varied.
     pub(crate) axes: Vec<Axis>,
     /// Every combination of it.
@@ -55,6 +57,8 @@ pub(crate) struct Point {
     pub(crate) scenario: Scenario,
     /// The policies.
     pub(crate) kinds: Vec<ClientKind>,
+    /// How many calls a run makes, about.
+    pub(crate) calls: usize,
 }
 
 /// What came of reading a plan.
@@ -85,6 +89,12 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
     let axes = sweep::axes(&raw, seeds, names.len(), &mut faults);
     let service = service::service(&raw.service, &mut faults);
     let goal = goal::goal(&raw, &names, &mut faults);
+    if let (Some(swept), Some(_)) = (&raw.sweep.deadline_s, &raw.calls.deadline_ms) {
+        faults.add(Fault::at(swept, "the calls have deadlines of their own (deadline_ms), which no sweep changes"));
+    }
+    if let (Some(swept), Some(_)) = (&raw.sweep.load, &raw.calls.closed_loop) {
+        faults.add(Fault::at(swept, "users of a closed loop set the rate themselves: leave load out of the sweep"));
+    }
     let calls = match calls::read(&raw.calls, Places { plan: path, traces }, &mut faults) {
         Ok(calls) => calls,
         Err(Absent) => {
@@ -102,6 +112,7 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
             break;
         }
         let scenario = scenario(&raw, &calls, service.clone(), &settings, &mut faults);
+        let number = calls::check_size(&scenario.workload, load_us(&scenario), &mut faults);
         if let Pattern::Recorded { trace, .. } = &scenario.workload.arrivals {
             rows = rows.saturating_add(trace.rows().len());
         }
@@ -119,7 +130,7 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
             break;
         }
         let kinds = kinds(&names, &sources, &raw, &scenario, &settings, &mut faults);
-        points.push(Point { settings, scenario, kinds });
+        points.push(Point { settings, scenario, kinds, calls: number });
     }
     for text in [&raw.title, &raw.about].into_iter().flatten() {
         if text.chars().any(|letter| letter.is_control() && letter != '\n') {
@@ -136,6 +147,11 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
         about: raw.about.unwrap_or_default().trim().to_owned(),
         seeds,
         policies: names,
+        tenants: if raw.calls.tenants.len() > 1 {
+            raw.calls.tenants.iter().map(|tenant| tenant.name.get_ref().clone()).collect()
+        } else {
+            Vec::new()
+        },
         axes,
         points,
         goal,
@@ -249,11 +265,14 @@ fn scenario(
         scenario.measured_us = faults.seconds(measured, "measured_s");
     }
     scenario.hop_us = raw.run.hop_us.unwrap_or(scenario.hop_us);
-    let load_us = scenario.warm_up_us.saturating_add(scenario.measured_us).saturating_add(scenario.deadline_us);
-    calls::check_size(&scenario.workload, load_us, faults);
     let at = raw.calls.trace.as_ref().map(|trace| trace.span().start);
     calls::check_length(&scenario.workload, scenario.warm_up_us.saturating_add(scenario.measured_us), at, faults);
     scenario
+}
+
+/// How long calls are made.
+const fn load_us(scenario: &Scenario) -> u64 {
+    scenario.warm_up_us.saturating_add(scenario.measured_us).saturating_add(scenario.deadline_us)
 }
 
 /// The policies at one point.

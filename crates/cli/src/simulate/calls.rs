@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sluicegate_sim::{
-    Conversations, MAX_ARRIVALS, MaxTokens, Pattern, Quantiles, ServiceConfig, TenantShare, Trace, Workload, azure_conversation_input,
-    azure_conversation_output,
+    Conversations, MAX_ARRIVALS, MaxTokens, Pattern, Quantiles, ServiceConfig, TenantShare, Trace, Workload,
+    azure_conversation_input, azure_conversation_output,
 };
 
 use super::faults::{Faults, MOST_SECONDS, MOST_TIMES};
@@ -89,7 +89,7 @@ pub(crate) fn read(raw: &RawCalls, places: Places<'_>, faults: &mut Faults) -> R
         max_tokens: raw.max_tokens.as_ref().map_or(MaxTokens::Omitted, |cap| *cap.get_ref()),
         tenants: raw.tenants.iter().map(tenant).collect(),
         conversations: raw.conversations.as_ref().map(|turns| turns.get_ref().clone()),
-        deadline_ms: None,
+        deadline_ms: lengths(&raw.deadline_ms),
     };
     Ok(Calls { workload, mean: call })
 }
@@ -98,7 +98,8 @@ pub(crate) fn read(raw: &RawCalls, places: Places<'_>, faults: &mut Faults) -> R
 fn check_shapes(raw: &RawCalls, faults: &mut Faults) {
     let in_order = |quantiles: &toml::Spanned<Quantiles>, what: &str, faults: &mut Faults| {
         if !quantiles.get_ref().is_in_order() {
-            let what = format!("{what}: pairs of [permille, value] from 0 to 1000, permilles rising and values never falling");
+            let what =
+                format!("{what}: pairs of [permille, value] from 0 to 1000, permilles rising and values never falling");
             faults.add(Fault::at(quantiles, what));
         }
     };
@@ -114,6 +115,12 @@ fn check_shapes(raw: &RawCalls, faults: &mut Faults) {
         }
         if let Some(turns) = &raw.conversations {
             faults.add(Fault::at(turns, "users of a closed loop hold no conversations: leave one of the two out"));
+        }
+    }
+    if let Some(deadlines) = &raw.deadline_ms {
+        in_order(deadlines, "deadline_ms", faults);
+        if raw.deadline_s.is_some() {
+            faults.add(Fault::at(deadlines, "deadlines are given twice: keep deadline_s or deadline_ms"));
         }
     }
     if let Some(turns) = &raw.conversations {
@@ -254,8 +261,8 @@ pub(crate) fn check_length(workload: &Workload, counted_us: u64, at: Option<usiz
     }
 }
 
-/// Checks that so many calls can be held. `load_us` is how long they are made.
-pub(crate) fn check_size(workload: &Workload, load_us: u64, faults: &mut Faults) {
+/// About how many calls are made, which must not be more than can be held. `load_us` is how long they are made.
+pub(crate) fn check_size(workload: &Workload, load_us: u64, faults: &mut Faults) -> usize {
     let turns = workload.conversations.as_ref().map_or(1, |turns| mean(&turns.turns).max(1));
     let rate = match &workload.arrivals {
         Pattern::Poisson { per_1000_s } => *per_1000_s,
@@ -266,7 +273,7 @@ pub(crate) fn check_size(workload: &Workload, load_us: u64, faults: &mut Faults)
         Pattern::ClosedLoop { users, think_ms } => {
             u64::from(*users).saturating_mul(1_000_000) / mean(think_ms).saturating_add(100)
         }
-        Pattern::Recorded { .. } => return,
+        Pattern::Recorded { trace, .. } => return trace.rows().len(),
     };
     let calls = u128::from(rate) * u128::from(load_us) * u128::from(turns) / 1_000_000_000;
     if calls > MAX_ARRIVALS as u128 {
@@ -274,6 +281,7 @@ pub(crate) fn check_size(workload: &Workload, load_us: u64, faults: &mut Faults)
             format!("a run makes about {calls} calls, and {MAX_ARRIVALS} are the most; shorten it or lower the rate");
         faults.add(Fault::anywhere(what));
     }
+    usize::try_from(calls).unwrap_or(usize::MAX)
 }
 
 fn trace(raw: &RawTrace, places: Places<'_>, faults: &mut Faults) -> Result<Trace, Absent> {

@@ -95,7 +95,11 @@ impl Goal {
         if let Some(most) = self.attempts {
             let found = median.attempts.map(|attempts| attempts.middle);
             let told = found.map_or_else(|| "no success".to_owned(), ratio);
-            check(format!("attempts per success at most {}", ratio(most)), told, found.is_some_and(|found| found <= most));
+            check(
+                format!("attempts per success at most {}", ratio(most)),
+                told,
+                found.is_some_and(|found| found <= most),
+            );
         }
         if let Some(most) = self.refused {
             let found = median.refused.middle;

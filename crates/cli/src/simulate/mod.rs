@@ -176,6 +176,7 @@ async fn play_all(plans: Vec<Plan>, args: &SimulateArgs) -> Result<Result<Vec<Ou
                     progress.finish();
                     return Ok(Err(Code::Interrupted));
                 }
+                progress.say("stopping when the runs under way are over; once more to stop at once");
             }
         }
     };
@@ -263,6 +264,7 @@ fn figures_json(outcomes: &[Outcome]) -> serde_json::Value {
             "seeds": plan.seeds,
             "holds": plan.goal.as_ref().map(|_| missed == 0),
             "known_miss": known_miss,
+            "tenants": plan.tenants,
             "points": points,
         })
     };

@@ -223,7 +223,7 @@ fn figures(outcome: &Outcome) -> String {
     }
     text.push_str("<th style=\"text-align:left\">policy</th>");
     for head in table::heads(outcome) {
-        let _ = write!(text, "<th>{head}</th>");
+        let _ = write!(text, "<th>{}</th>", escape(&head));
     }
     text.push_str("<th>goal</th></tr></thead>\n<tbody>\n");
     let mut before: Vec<String> = Vec::new();
@@ -354,7 +354,11 @@ fn known(point: &Point, sample: &Sample) -> String {
         text,
         ". Of {} measured calls{} a fair queue answers {} in time",
         grouped(oracle.calls),
-        if matches!(point.scenario.workload.arrivals, Pattern::ClosedLoop { .. }) { " of the first policy's users" } else { "" },
+        if matches!(point.scenario.workload.arrivals, Pattern::ClosedLoop { .. }) {
+            " of the first policy's users"
+        } else {
+            ""
+        },
         grouped(oracle.fair)
     );
     if oracle.clairvoyant > 0 {

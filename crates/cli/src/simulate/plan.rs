@@ -112,6 +112,7 @@ pub(crate) struct RawCalls {
     pub(crate) output_tokens: Option<Spanned<Quantiles>>,
     pub(crate) max_tokens: Option<Spanned<MaxTokens>>,
     pub(crate) deadline_s: Option<Spanned<f64>>,
+    pub(crate) deadline_ms: Option<Spanned<Quantiles>>,
     #[serde(default)]
     pub(crate) tenants: Vec<RawTenant>,
     pub(crate) conversations: Option<Spanned<Conversations>>,

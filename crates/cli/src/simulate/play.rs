@@ -80,6 +80,14 @@ pub(crate) enum Ended {
     Failed { plan: String, point: String, seed: u64, error: RunError },
 }
 
+/// Calls that are held at most, over all threads: some gigabytes.
+const MOST_CALLS_HELD: usize = 20_000_000;
+
+/// The most calls that a run of these plans may make.
+fn most_calls(plans: &[Plan]) -> usize {
+    plans.iter().flat_map(|plan| &plan.points).map(|point| point.calls).max().unwrap_or(0)
+}
+
 /// How many pieces of work there are.
 pub(crate) fn count(plans: &[Plan]) -> u64 {
     plans.iter().map(|plan| plan.points.len() as u64 * u64::from(plan.seeds)).sum()
@@ -98,6 +106,7 @@ pub(crate) fn play(
             jobs.extend((1..=u64::from(of.seeds)).map(|seed| Job { plan, point, seed }));
         }
     }
+    let threads = threads.min(MOST_CALLS_HELD / most_calls(&plans).max(1)).max(1);
     let results: Vec<Mutex<Option<Done>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);

@@ -28,6 +28,14 @@ impl Progress {
         }
     }
 
+    /// Says something above the bar.
+    pub(crate) fn say(&self, what: &str) {
+        match &self.0 {
+            Some(bar) => bar.println(what),
+            None => eprintln!("{what}"),
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.0 {

@@ -37,7 +37,8 @@ pub(crate) fn service(raw: &RawService, faults: &mut Faults) -> ServiceConfig {
     let service = ServiceConfig::new(lanes);
     let mut told: Vec<String> = Vec::new();
     for fault in service.faults() {
-        let what = in_words(fault.code).unwrap_or_else(|| format!("the service cannot be built: {}: {}", fault.path, fault.code));
+        let what = in_words(fault.code)
+            .unwrap_or_else(|| format!("the service cannot be built: {}: {}", fault.path, fault.code));
         if !told.contains(&what) {
             told.push(what);
         }
@@ -53,7 +54,9 @@ pub(crate) fn service(raw: &RawService, faults: &mut Faults) -> ServiceConfig {
 fn in_words(code: &str) -> Option<String> {
     let what = match code {
         "duplicate_lane" => "a Region is named twice",
-        "capacity_without_concurrency" => "the effect `capacity` needs `concurrency`, the slots of which a part remains",
+        "capacity_without_concurrency" => {
+            "the effect `capacity` needs `concurrency`, the slots of which a part remains"
+        }
         "share_above_whole" => "a share_permille is above 1000",
         "zero" => "tokens_per_second and takes_per_minute must be above 0",
         _ => return None,
@@ -135,7 +138,8 @@ fn spans(raw: &RawTrouble, faults: &mut Faults) -> Vec<Trouble> {
             let flaps = Trouble::flapping(from_us, to_us, wrong, well, raw.effect);
             if flaps.last().is_some_and(|last| last.to_us.saturating_add(well) < to_us) {
                 let most = Trouble::MAX_FLAPS;
-                faults.add(Fault::at(turns, format!("it would be wrong more than {most} times: make the turns longer")));
+                faults
+                    .add(Fault::at(turns, format!("it would be wrong more than {most} times: make the turns longer")));
             }
             flaps
         }

@@ -36,9 +36,10 @@ const HEADS: [&str; 10] = [
 ];
 
 /// The heads of a plan's figures.
-pub(crate) fn heads(outcome: &Outcome) -> Vec<&'static str> {
-    let mut heads = HEADS.to_vec();
-    heads.extend(has_shortage(outcome).then_some("in full use after"));
+pub(crate) fn heads(outcome: &Outcome) -> Vec<String> {
+    let mut heads = HEADS.map(str::to_owned).to_vec();
+    heads.extend(has_shortage(outcome).then(|| "in full use after".to_owned()));
+    heads.extend(outcome.plan.tenants.iter().map(|tenant| format!("{tenant} in time")));
     heads
 }
 
@@ -91,6 +92,7 @@ fn cells(median: &Median, oracle: Option<&Oracle>, shortage: bool) -> Vec<String
     if shortage {
         cells.push(median.full_after.map_or_else(nothing, |after| seconds(after.middle)));
     }
+    cells.extend(median.tenants.iter().map(|share| ratio(share.middle)));
     cells
 }
 
@@ -140,7 +142,7 @@ fn points(number: usize) -> String {
 }
 
 /// The heads on a terminal, and which of them stand where there is no room for all.
-const ON_TERMINAL: [(&str, bool); 11] = [
+const ON_TERMINAL: [(&str, bool); 10] = [
     ("goodput", true),
     ("lowest -\nhighest", false),
     ("all-\nknowing", false),
@@ -151,25 +153,28 @@ const ON_TERMINAL: [(&str, bool); 11] = [
     ("wait\np99", false),
     ("refused\nafter p50", false),
     ("in time\nof calls", true),
-    ("in full\nuse after", true),
 ];
 
 /// For a terminal, with all figures or with the main ones.
 fn figures(outcome: &Outcome, all: bool) -> String {
     let plan = &outcome.plan;
-    let stands = |(place, _): &(usize, &str)| all || ON_TERMINAL.get(*place).is_some_and(|head| head.1);
-    let heads = ON_TERMINAL.map(|head| head.0);
-    let heads = heads.into_iter().take(self::heads(outcome).len()).enumerate().filter(stands);
-    let heads: Vec<&str> = heads.map(|(_, head)| head).collect();
+    // What only some plans have is what they are about.
+    let stands = |place: usize| all || ON_TERMINAL.get(place).is_none_or(|head| head.1);
+    let heads: Vec<String> = (self::heads(outcome).into_iter().enumerate())
+        .filter(|(place, _)| stands(*place))
+        .map(|(place, head)| match ON_TERMINAL.get(place) {
+            Some((head, _)) => (*head).to_owned(),
+            None => head.replacen(" in ", "\nin ", 1).replacen("in full use", "in full\nuse", 1),
+        })
+        .collect();
     let mut header: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
     header.push("policy");
-    header.extend(&heads);
+    header.extend(heads.iter().map(String::as_str));
     header.push("goal");
     let mut table: Table = table(&header);
     for line in lines(outcome) {
         let verdict = line.verdict.map_or("", word).to_owned();
-        let cells = line.cells.iter().map(String::as_str).enumerate().filter(stands);
-        let cells = cells.map(|(_, cell)| cell.to_owned());
+        let cells = line.cells.into_iter().enumerate().filter(|(place, _)| stands(*place)).map(|(_, cell)| cell);
         table.add_row(line.settings.into_iter().chain([line.policy]).chain(cells).chain([verdict]).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut().skip(plan.axes.len() + 1).take(heads.len()) {
@@ -214,11 +219,11 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
             text.push_str(&format!("\nGoal: {verdict}\n"));
         }
         text.push('\n');
-        let mut heads: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
-        heads.push("policy");
+        let mut heads: Vec<String> = plan.axes.iter().map(|axis| axis.name.clone()).collect();
+        heads.push("policy".to_owned());
         let left = heads.len();
         heads.extend(self::heads(outcome));
-        heads.push("goal");
+        heads.push("goal".to_owned());
         text.push_str(&format!("| {} |\n", heads.join(" | ")));
         let rules = (0..heads.len()).map(|place| if place < left || place + 1 == heads.len() { "---" } else { "---:" });
         text.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));

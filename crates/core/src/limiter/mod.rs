@@ -225,10 +225,8 @@ impl Limiter {
     /// Any answer but [`Admission::Granted`].
     #[inline]
     pub fn check(&mut self, now: Timestamp, tokens: u64) -> Result<(), Admission> {
-        if self.in_flight < self.concurrency {
-            if self.allowance.covers(now, tokens) {
-                return Ok(());
-            }
+        if self.in_flight < self.concurrency && self.allowance.covers(now, tokens) {
+            return Ok(());
         }
         if let Some((at, quota)) = self.told(now, tokens) {
             return Err(Admission::NotBefore(at, quota));
