@@ -1,7 +1,11 @@
 //! Amazon Bedrock's model invocation log (user guide, "Monitor model invocation using CloudWatch Logs and Amazon S3"):
 //! records of schema type `ModelInvocationLog`, as S3 holds them or within CloudWatch's events.
+//!
+//! Records are in no order and may come twice, since AWS delivers them from many places, to S3 and CloudWatch alike: they
+//! are sorted, and counted once for each `requestId`. A count of tokens that is there has to be one. A record that was
+//! answered and does not say how large it was is left out: to guess half of the calls would answer another question.
 
-use std::collections::{BTreeMap, hash_map::DefaultHasher};
+use std::collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher};
 use std::hash::{Hash as _, Hasher as _};
 
 use serde_json::Value;
@@ -11,8 +15,22 @@ use super::{Log, Logged, Size};
 /// A refused request that comes again within so long is the same call: a minute, which a full quota takes to return.
 const SAME_US: u64 = 60_000_000;
 /// Where the cap on the answer stands, by API and model vendor.
-const CAPS: [&str; 5] =
-    ["/inferenceConfig/maxTokens", "/max_tokens", "/max_gen_len", "/textGenerationConfig/maxTokenCount", "/maxTokens"];
+const CAPS: [&str; 8] = [
+    "/inferenceConfig/maxTokens",
+    "/inferenceConfig/max_new_tokens",
+    "/max_tokens",
+    "/max_completion_tokens",
+    "/max_gen_len",
+    "/max_tokens_to_sample",
+    "/textGenerationConfig/maxTokenCount",
+    "/maxTokens",
+];
+/// Tokens of one call at most: beyond any model, and small enough to be added up.
+const MOST_TOKENS: u64 = 1_000_000_000;
+/// Why a record is left out that came before.
+const AGAIN: &str = "records that came a second time, by their requestId";
+/// Why an answered record is left out.
+const UNCOUNTED: &str = "calls that were answered, whose tokens the log does not count";
 /// Operations that answer with generated tokens.
 const OPERATIONS: [&str; 4] = ["Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"];
 /// Errors that mean quota or capacity.
@@ -26,41 +44,66 @@ struct Record {
     whole_second: bool,
 }
 
-/// Reads the records.
-pub(super) fn read(lines: Vec<(usize, Value)>, faults: &mut Vec<(usize, String)>) -> Log {
-    let mut log = Log { dated: true, ..Log::default() };
-    let mut records = Vec::new();
-    for (number, value) in lines {
-        match unwrap(value).and_then(|value| record(&value)) {
-            Ok(Ok(record)) => records.push(record),
-            Ok(Err(why)) => *log.left_out.entry(why).or_default() += 1,
-            Err(what) => faults.push((number, what)),
-        }
-    }
-    records.sort_by_key(|record| record.logged.at_us);
-    spread(&mut records);
-    log.calls = join(records);
-    log
+/// Takes records in, one by one, and keeps of each what is needed.
+#[derive(Default)]
+pub(super) struct Reader {
+    records: Vec<Record>,
+    /// Hashes of the ids of requests.
+    seen: BTreeSet<u64>,
+    latest_us: u64,
+    unsorted: u64,
+    left_out: BTreeMap<String, u64>,
 }
 
-/// The record within an event of CloudWatch.
-fn unwrap(value: Value) -> Result<Value, String> {
-    match value.get("message").and_then(Value::as_str) {
-        Some(text) => serde_json::from_str(text).map_err(|error| format!("its message is not JSON: {error}")),
-        None => Ok(value),
+impl Reader {
+    /// Takes a record in.
+    pub(super) fn record(&mut self, value: &Value) -> Result<(), String> {
+        let record = match record(value)? {
+            Ok(record) => record,
+            Err(why) => {
+                *self.left_out.entry(why).or_default() += 1;
+                return Ok(());
+            }
+        };
+        let id = value.get("requestId").and_then(Value::as_str).filter(|id| !id.is_empty());
+        if id.is_some_and(|id| !self.seen.insert(hash(id))) {
+            *self.left_out.entry(AGAIN.to_owned()).or_default() += 1;
+            return Ok(());
+        }
+        self.unsorted += u64::from(record.logged.at_us < self.latest_us);
+        self.latest_us = self.latest_us.max(record.logged.at_us);
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// The calls that they make up.
+    pub(super) fn log(mut self) -> Log {
+        self.records.sort_by_key(|record| record.logged.at_us);
+        spread(&mut self.records);
+        let mut notes = Vec::new();
+        if self.unsorted > 0 {
+            let count = self.unsorted;
+            notes.push(format!("sorted by time: {count} records stood behind later ones, as AWS delivers them"));
+        }
+        Log { calls: join(self.records), dated: true, left_out: self.left_out, notes }
     }
 }
 
 /// The record, or why it is left out.
 fn record(value: &Value) -> Result<Result<Record, String>, String> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-    let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
+    let count = |pointer: &str| count(value, pointer);
     let (Some(time), Some(model)) = (text("/timestamp"), text("/modelId")) else {
         return Err(
             "neither an event of the engine nor a ModelInvocationLog record: no timestamp or modelId".to_owned()
         );
     };
     let at_us = unix_us(time).ok_or_else(|| format!("timestamp {time} is none in UTC since 1970"))?;
+    // Whatever becomes of the record, a count that is none shows that the log is not what it seems.
+    let read = count("/input/inputTokenCount")?;
+    let cached = count("/input/cacheWriteInputTokenCount")?.unwrap_or(0);
+    count("/input/cacheReadInputTokenCount")?;
+    let output = count("/output/outputTokenCount")?;
     let operation = text("/operation").unwrap_or("InvokeModel");
     if !OPERATIONS.contains(&operation) {
         return Ok(Err(format!("calls of {operation}")));
@@ -71,37 +114,58 @@ fn record(value: &Value) -> Result<Result<Record, String>, String> {
         return Ok(Err(format!("calls that ended in {error}")));
     }
     let body = value.pointer("/input/inputBodyJson");
-    let read = count("/input/inputTokenCount");
-    let cap = body.and_then(|body| CAPS.iter().find_map(|pointer| body.pointer(pointer)?.as_u64()));
-    let written = count("/input/cacheWriteInputTokenCount").unwrap_or(0);
-    let size = read.map(|input| Size::Counted {
-        input: input.saturating_add(written),
-        output: count("/output/outputTokenCount").unwrap_or(0),
-        max_tokens: cap,
-    });
-    let latency = count("/output/outputBodyJson/metrics/latencyMs");
+    let mut cap = None;
+    for pointer in CAPS.iter().filter(|pointer| body.is_some_and(|body| body.pointer(pointer).is_some())) {
+        cap = cap.or(count(&format!("/input/inputBodyJson{pointer}"))?);
+    }
+    // A prompt has tokens; a refused one of 0 was not counted.
+    let input = read.map(|read| read.saturating_add(cached)).filter(|input| !refused || *input > 0);
+    let size = match (input, output, cap) {
+        (Some(input), Some(output), max_tokens) => Some(Size::Counted { input, output, max_tokens }),
+        // A refused attempt has no answer to count.
+        (Some(input), None, max_tokens) if refused => Some(Size::Counted { input, output: 0, max_tokens }),
+        (None, _, Some(max_tokens)) if refused => Some(Size::Capped { max_tokens }),
+        _ if refused => None,
+        _ => return Ok(Err(UNCOUNTED.to_owned())),
+    };
+    let latency = value.pointer("/output/outputBodyJson/metrics/latencyMs").and_then(Value::as_u64);
     let logged = Logged {
         at_us,
         tenant: tenant(text("/identity/arn").unwrap_or("unknown")),
         model: Some(model_id(model).to_owned()),
-        // A refused attempt has no answer to count.
-        size: if refused { None } else { size },
+        size,
         answered: !refused,
         attempts: 1,
         refused: u64::from(refused),
         took_us: latency.map(|ms| ms.saturating_mul(1_000)),
         deadline_us: None,
     };
-    let hash = |body: &Value| {
-        let mut hasher = DefaultHasher::new();
-        body.to_string().hash(&mut hasher);
-        hasher.finish()
-    };
-    Ok(Ok(Record { logged, body: body.map(hash), refused, whole_second: at_us.is_multiple_of(1_000_000) }))
+    let body = body.map(|body| hash(&body.to_string()));
+    Ok(Ok(Record { logged, body, refused, whole_second: at_us.is_multiple_of(1_000_000) }))
+}
+
+/// A count of tokens; absent if the record does not have it.
+fn count(value: &Value, pointer: &str) -> Result<Option<u64>, String> {
+    match value.pointer(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(found) => match found.as_u64().filter(|count| *count <= MOST_TOKENS) {
+            Some(count) => Ok(Some(count)),
+            None => {
+                let name = pointer.rsplit('/').next().unwrap_or(pointer);
+                Err(format!("{name} is {found}, which is no whole number from 0 to {MOST_TOKENS}"))
+            }
+        },
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Microseconds since 1970 of a moment as RFC 3339 has it in UTC: `2026-04-09T23:00:20.5Z`.
-fn unix_us(text: &str) -> Option<u64> {
+pub(super) fn unix_us(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut date = date.splitn(3, '-').map(digits);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
@@ -172,7 +236,7 @@ fn join(records: Vec<Record>) -> Vec<Logged> {
                 call.attempts += logged.attempts;
                 call.refused += logged.refused;
                 call.answered = logged.answered;
-                call.size = logged.size;
+                call.size = logged.size.or(call.size);
                 call.took_us = logged.took_us;
                 place
             }
@@ -210,6 +274,12 @@ mod tests {
         record
     }
 
+    fn log(lines: &[Value]) -> Log {
+        let mut reader = Reader::default();
+        lines.iter().for_each(|line| reader.record(line).unwrap());
+        reader.log()
+    }
+
     #[test]
     fn moments_are_read_as_the_log_writes_them() {
         assert_eq!(unix_us("1970-01-01T00:00:00Z"), Some(0));
@@ -221,22 +291,67 @@ mod tests {
 
     #[test]
     fn a_refused_request_that_comes_again_is_one_call() {
-        let wrapped = json!({"timestamp": 1, "message": line("2026-04-09T23:00:20Z", "x", None).to_string()});
         let lines = vec![
-            wrapped,
+            line("2026-04-09T23:00:20Z", "x", None),
             line("2026-04-09T23:00:17Z", "x", Some("ThrottlingException")),
             line("2026-04-09T23:00:17Z", "y", Some("ThrottlingException")),
             line("2026-04-09T23:02:17Z", "y", None),
             line("2026-04-09T23:03:17Z", "z", Some("ValidationException")),
         ];
-        let mut faults = Vec::new();
-        let log = read((1..).zip(lines).collect(), &mut faults);
-        assert_eq!(faults, []);
+        let log = log(&lines);
         let seen: Vec<_> = log.calls.iter().map(|call| (call.attempts, call.refused, call.answered)).collect();
         assert_eq!(seen, [(2, 1, true), (1, 1, false), (1, 0, true)]);
         assert_eq!(log.calls[0].size, Some(Size::Counted { input: 35, output: 46, max_tokens: Some(300) }));
         assert_eq!((log.calls[0].tenant.as_str(), log.calls[0].model.as_deref()), ("role batch", Some("us.m")));
         assert_eq!(log.calls[1].at_us - log.calls[0].at_us, 500_000);
         assert_eq!(log.left_out["calls that ended in ValidationException"], 1);
+    }
+
+    #[test]
+    fn a_count_that_is_none_is_told() {
+        for (pointer, value) in [
+            ("/input/inputTokenCount", json!(-5)),
+            ("/input/inputTokenCount", json!("5")),
+            ("/input/cacheWriteInputTokenCount", json!(5.5)),
+            ("/output/outputTokenCount", json!(1_000_000_001)),
+            ("/input/inputBodyJson/inferenceConfig/maxTokens", json!(-1)),
+        ] {
+            let mut faulty = line("2026-04-09T23:00:20Z", "x", None);
+            faulty["input"]["cacheWriteInputTokenCount"] = 0.into();
+            *faulty.pointer_mut(pointer).unwrap() = value.clone();
+            let name = pointer.rsplit('/').next().unwrap();
+            let told = Reader::default().record(&faulty).unwrap_err();
+            assert_eq!(told, format!("{name} is {value}, which is no whole number from 0 to 1000000000"));
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_refused_call_is_kept() {
+        let refused = |count: Value| {
+            let mut record = line("2026-04-09T23:00:20Z", "x", Some("ThrottlingException"));
+            record["input"]["inputTokenCount"] = count;
+            log(&[record]).calls[0].size
+        };
+        assert_eq!(refused(json!(35)), Some(Size::Counted { input: 35, output: 0, max_tokens: Some(300) }));
+        assert_eq!(refused(json!(0)), Some(Size::Capped { max_tokens: 300 }));
+        assert_eq!(refused(Value::Null), Some(Size::Capped { max_tokens: 300 }));
+        // The answer does not take away what a refusal said.
+        let mut bare = line("2026-04-09T23:00:21Z", "x", Some("ThrottlingException"));
+        bare["input"]["inputTokenCount"] = Value::Null;
+        let joined = log(&[line("2026-04-09T23:00:20Z", "x", Some("ThrottlingException")), bare]);
+        assert_eq!((joined.calls.len(), joined.calls[0].attempts), (1, 2));
+    }
+
+    #[test]
+    fn records_that_come_twice_or_without_counts_are_left_out_and_told() {
+        let mut first = line("2026-04-09T23:00:20Z", "x", None);
+        first["requestId"] = "1".into();
+        let mut without = line("2026-04-09T23:00:19Z", "y", None);
+        without["output"] = json!({});
+        let log = log(&[first.clone(), without, first, line("2026-04-09T23:00:18Z", "z", None)]);
+        assert_eq!(log.calls.len(), 2);
+        let left_out: Vec<_> = log.left_out.iter().map(|(what, count)| (what.as_str(), *count)).collect();
+        assert_eq!(left_out, [(UNCOUNTED, 1), (AGAIN, 1)]);
+        assert_eq!(log.notes, ["sorted by time: 1 records stood behind later ones, as AWS delivers them"]);
     }
 }
