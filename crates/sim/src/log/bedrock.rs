@@ -2,11 +2,11 @@
 //! records of schema type `ModelInvocationLog`, as S3 holds them or within CloudWatch's events.
 //!
 //! Records are in no order and may come twice, since AWS delivers them from many places, to S3 and CloudWatch alike: they
-//! are sorted, and counted once for each `requestId`. A count of tokens that is there has to be one. A record that was
+//! are sorted, and counted once for each `requestId` and time. A count of tokens that is there has to be one. A record that was
 //! answered and does not say how large it was is left out: to guess half of the calls would answer another question.
 
 use std::collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher};
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{Hash, Hasher as _};
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ struct Record {
 #[derive(Default)]
 pub(super) struct Reader {
     records: Vec<Record>,
-    /// Hashes of the ids of requests.
+    /// Hashes of the ids of requests and their times.
     seen: BTreeSet<u64>,
     latest_us: u64,
     unsorted: u64,
@@ -65,8 +65,9 @@ impl Reader {
                 return Ok(());
             }
         };
+        // Some tools write ids that are not one request's own; a second delivery has the time as well.
         let id = value.get("requestId").and_then(Value::as_str).filter(|id| !id.is_empty());
-        if id.is_some_and(|id| !self.seen.insert(hash(id))) {
+        if id.is_some_and(|id| !self.seen.insert(hash(&(id, text_of(value, "/timestamp"))))) {
             *self.left_out.entry(AGAIN.to_owned()).or_default() += 1;
             return Ok(());
         }
@@ -91,7 +92,7 @@ impl Reader {
 
 /// The record, or why it is left out.
 fn record(value: &Value) -> Result<Result<Record, String>, String> {
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let text = |pointer: &str| text_of(value, pointer);
     let count = |pointer: &str| count(value, pointer);
     let (Some(time), Some(model)) = (text("/timestamp"), text("/modelId")) else {
         return Err(
@@ -158,9 +159,13 @@ fn count(value: &Value, pointer: &str) -> Result<Option<u64>, String> {
     }
 }
 
-fn hash(text: &str) -> u64 {
+fn text_of<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+fn hash(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -348,7 +353,9 @@ mod tests {
         first["requestId"] = "1".into();
         let mut without = line("2026-04-09T23:00:19Z", "y", None);
         without["output"] = json!({});
-        let log = log(&[first.clone(), without, first, line("2026-04-09T23:00:18Z", "z", None)]);
+        let mut other = line("2026-04-09T23:00:18Z", "z", None);
+        other["requestId"] = "1".into();
+        let log = log(&[first.clone(), without, first, other]);
         assert_eq!(log.calls.len(), 2);
         let left_out: Vec<_> = log.left_out.iter().map(|(what, count)| (what.as_str(), *count)).collect();
         assert_eq!(left_out, [(UNCOUNTED, 1), (AGAIN, 1)]);

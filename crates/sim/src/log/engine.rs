@@ -83,6 +83,9 @@ impl Reader {
             self.log.dated = true;
             return Ok(());
         }
+        if let Some(at) = value.get("at_us").filter(|at| !at.is_u64()) {
+            return Err(format!("at_us is {at}, which is no whole number from 0 on"));
+        }
         let line: Line = serde_json::from_value(value).map_err(|error| error.to_string())?;
         let before = self.last.replace((line.at_us, number));
         if let Some((last, earlier)) = before
@@ -97,11 +100,17 @@ impl Reader {
         }
         let at = self.origin.saturating_add(line.at_us);
         match (line.event, line.input) {
-            (Some(event), None) => match serde_json::from_value::<Event>(event) {
-                Ok(event) => self.event(at, &event),
-                // A later version may have more kinds.
-                Err(_) => *self.log.left_out.entry("events of an unknown kind".to_owned()).or_default() += 1,
-            },
+            (Some(event), None) => {
+                let kind = event.as_object().and_then(|fields| fields.keys().next()).cloned().unwrap_or_default();
+                match serde_json::from_value::<Event>(event) {
+                    Ok(event) => self.event(at, &event),
+                    Err(error) if Event::KINDS.iter().any(|known| known.name == kind) => {
+                        return Err(format!("the event {kind} is not as this version writes it: {error}"));
+                    }
+                    // A later version may have more kinds.
+                    Err(_) => *self.log.left_out.entry("events of an unknown kind".to_owned()).or_default() += 1,
+                }
+            }
             (None, Some(Input::Submit(call))) => return self.submit(number, at, line.at_us, &call),
             (None, Some(Input::Report { attempt, outcome })) => self.report(attempt, &outcome),
             (None, Some(_)) => {}
@@ -169,6 +178,8 @@ impl Reader {
                 logged.attempts += 1;
                 match class {
                     OutcomeClass::Success => {
+                        // Unless the end of the call says otherwise, which the log may break off before.
+                        logged.answered = true;
                         logged.took_us = Some(micros(*took));
                         if let Some(Size::Charged { settled, .. }) = &mut logged.size {
                             *settled = *spent_tokens;
@@ -245,6 +256,14 @@ mod tests {
         assert!(back.starts_with("at_us goes back from 9 in line 2 to 8; "), "{back}");
         let again = log(&[head.clone(), submit(9), submit(10)]).unwrap_err();
         assert_eq!(again, "call 7 was submitted already, in line 2; an id names one call of a run");
+        let negative = json!({"at_us": 9, "event": {"sent": {"call": 7, "attempt": 1, "endpoint": 0, "number": 1, "waited_us": 4, "reserved_tokens": -1}}});
+        let told = log(&[head.clone(), negative]).unwrap_err();
+        assert!(
+            told.starts_with("the event sent is not as this version writes it: invalid value: integer `-1`"),
+            "{told}"
+        );
+        let told = log(&[json!({"at_us": -9, "event": {}})]).unwrap_err();
+        assert_eq!(told, "at_us is -9, which is no whole number from 0 on");
         // Another run has a clock and ids of its own.
         assert_eq!(log(&[head.clone(), submit(9), head, submit(8)]).unwrap().calls.len(), 2);
     }

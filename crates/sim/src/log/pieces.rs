@@ -49,7 +49,7 @@ pub(super) fn each<'t>(text: &'t str, mut found: impl FnMut(usize, Found<'t>)) {
                 let torn = start.starts_with('{')
                     && (next.starts_with(HEAD) || (error.is_eof() && next.trim_start().is_empty()));
                 let what = match error.is_eof() {
-                    true => "it breaks off before its end".to_owned(),
+                    true => "it breaks off before its end; fetch the file again, or take this out".to_owned(),
                     false => format!("not JSON: {}", in_words(&error)),
                 };
                 found(line, Found::Broken { what, torn });
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_line_is_torn_at_the_end_and_before_a_new_run() {
-        let broken = "it breaks off before its end";
+        let broken = "it breaks off before its end; fetch the file again, or take this out";
         assert_eq!(found("{\"a\":1}\n{\"b\":"), own(&[(1, "{\"a\":1}"), (2, &format!("{broken}, true"))]));
         let torn = found("{\"a\n{\"log\":1}");
         assert!(torn[0].1.ends_with(", true") && torn[1].1 == "{\"log\":1}", "{torn:?}");
