@@ -75,7 +75,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) state: Option<PathBuf>,
 
-    /// Append every event of the engine to this file, as JSON lines for `sluicegate replay`
+    /// Append every call's size and every event of the engine to this file, as JSON lines for `sluicegate replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) events: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use sluicegate::Rng as _;
-use sluicegate::{AttemptId, CallId, Engine, Event, ModelId, Outcome, Policy, Snapshot, Timestamp};
+use sluicegate::{AttemptId, CallId, Engine, Event, Input, ModelId, Outcome, Policy, Snapshot, Timestamp};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -19,11 +19,16 @@ use crate::ticket::Ticket;
 /// the gate.
 pub type Observer = Box<dyn FnMut(Timestamp, &Event) + Send>;
 
+/// Is told every submission, under the name that the gate gave the call, and every report, each before the events that
+/// follow from it. The same holds for it as for an [`Observer`].
+pub type Witness = Box<dyn FnMut(Timestamp, &Input) + Send>;
+
 /// Builds a [`Gate`].
 pub struct GateBuilder {
     policy: Policy,
     seed: Option<u64>,
     observer: Option<Observer>,
+    witness: Option<Witness>,
     saved: Option<(Snapshot, Duration)>,
 }
 
@@ -45,6 +50,13 @@ impl GateBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Tells `witness` what goes in: with the events it makes a whole log.
+    #[must_use]
+    pub fn witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
         self
     }
 
@@ -72,7 +84,13 @@ impl GateBuilder {
         let shared = Arc::new(Shared {
             clock,
             rearm: Arc::new(Notify::new()),
-            state: Mutex::new(State { desk, observer: self.observer, wakers: HashMap::new(), armed: None }),
+            state: Mutex::new(State {
+                desk,
+                observer: self.observer,
+                witness: self.witness,
+                wakers: HashMap::new(),
+                armed: None,
+            }),
         });
         tokio::spawn(keep_time(Arc::downgrade(&shared), shared.rearm.clone(), clock));
         Gate { shared }
@@ -107,6 +125,7 @@ impl Drop for Shared {
 struct State {
     desk: Desk,
     observer: Option<Observer>,
+    witness: Option<Witness>,
     /// Of the calls that wait for a turn.
     wakers: HashMap<CallId, Waker>,
     /// The wake-up the timer task sleeps for.
@@ -182,7 +201,7 @@ impl Gate {
     /// Builds a gate with more choices.
     #[must_use]
     pub fn builder(policy: Policy) -> GateBuilder {
-        GateBuilder { policy, seed: None, observer: None, saved: None }
+        GateBuilder { policy, seed: None, observer: None, witness: None, saved: None }
     }
 
     /// The model of this name in the policy.
@@ -200,7 +219,15 @@ impl Gate {
     /// Submits a call and gives it a ticket to wait with.
     #[must_use]
     pub fn submit(&self, request: Request) -> Ticket {
-        match self.shared.at_desk(|desk, now| desk.submit(now, &request)) {
+        let mut state = self.shared.lock();
+        let now = self.shared.clock.now();
+        let submitted = state.desk.submit(now, &request);
+        if let (Ok(call), Some(witness)) = (&submitted, &mut state.witness) {
+            witness(now, &Input::Submit(request.call(*call, now)));
+        }
+        self.shared.pass_on(&mut state);
+        drop(state);
+        match submitted {
             Ok(call) => Ticket::new(self.clone(), call),
             Err(error) => Ticket::refused(self.clone(), Desk::refused(error)),
         }
@@ -219,8 +246,15 @@ impl Gate {
     }
 
     pub(crate) fn report(&self, call: CallId, attempt: AttemptId, outcome: Outcome) {
+        let mut state = self.shared.lock();
+        let now = self.shared.clock.now();
         // One that is not out is not reported twice.
-        let _ = self.shared.at_desk(|desk, now| desk.report(now, call, attempt, outcome));
+        if state.desk.report(now, call, attempt, outcome).is_ok()
+            && let Some(witness) = &mut state.witness
+        {
+            witness(now, &Input::Report { attempt, outcome });
+        }
+        self.shared.pass_on(&mut state);
     }
 
     pub(crate) fn leave(&self, call: CallId) {

@@ -44,7 +44,7 @@ mod ticket;
 
 pub use desk::{Desk, DeskError};
 #[cfg(feature = "tokio")]
-pub use gate::{Gate, GateBuilder, Observer};
+pub use gate::{Gate, GateBuilder, Observer, Witness};
 pub use generator::Generator;
 pub use request::{Attempt, Ended, Request, Turn};
 #[cfg(feature = "tokio")]

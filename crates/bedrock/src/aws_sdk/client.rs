@@ -11,7 +11,7 @@ use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
 use sluicegate::{EndReason, Endpoint, EndpointId, Fault, Outcome, Policy, Snapshot};
-use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request};
+use sluicegate_driver::{Attempt, Ended, Gate, Observer, Request, Witness};
 
 use super::capture::{Capture, Exchange, exchanging};
 use super::failure::Failed;
@@ -63,6 +63,7 @@ pub struct ClientBuilder {
     config: SdkConfig,
     seed: Option<u64>,
     observer: Option<ObserverSlot>,
+    witness: Option<WitnessSlot>,
     saved: Option<(Snapshot, Duration)>,
 }
 
@@ -71,6 +72,14 @@ struct ObserverSlot(Observer);
 impl std::fmt::Debug for ObserverSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Observer")
+    }
+}
+
+struct WitnessSlot(Witness);
+
+impl std::fmt::Debug for WitnessSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Witness")
     }
 }
 
@@ -86,6 +95,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = Some(ObserverSlot(observer));
+        self
+    }
+
+    /// Tells `witness` every submission and report.
+    #[must_use]
+    pub fn witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(WitnessSlot(witness));
         self
     }
 
@@ -122,6 +138,9 @@ impl ClientBuilder {
         }
         if let Some(ObserverSlot(observer)) = self.observer {
             builder = builder.observer(observer);
+        }
+        if let Some(WitnessSlot(witness)) = self.witness {
+            builder = builder.witness(witness);
         }
         if let Some((snapshot, asleep)) = self.saved {
             builder = builder.restore(snapshot, asleep);
@@ -184,7 +203,7 @@ impl Client {
     /// Builds a client with more choices.
     #[must_use]
     pub fn builder(policy: Policy, config: &SdkConfig) -> ClientBuilder {
-        ClientBuilder { policy, config: config.clone(), seed: None, observer: None, saved: None }
+        ClientBuilder { policy, config: config.clone(), seed: None, observer: None, witness: None, saved: None }
     }
 
     /// The gate in front, to look at the engine or to pass other calls through it.

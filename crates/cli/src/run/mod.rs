@@ -133,10 +133,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
     tell(intent(&context, &tally, fake.is_some()));
     let stats = Shared::new(policy.endpoints().len());
     let mut observer = stats.observer();
+    let mut witness = None;
     if let Some(path) = &args.events {
-        observer = events::observer(path, policy, observer)?;
+        let (events, inputs) = events::watch(path, policy, observer)?;
+        (observer, witness) = (events, Some(inputs));
     }
     let mut builder = Client::builder(policy.clone(), &config).observer(observer);
+    if let Some(witness) = witness {
+        builder = builder.witness(witness);
+    }
     let mut keep = None;
     if let Some((file, saved)) = state {
         if let Some((snapshot, asleep)) = saved {
