@@ -20,10 +20,17 @@ pub(crate) fn read(path: &Path) -> Result<Log, Failure> {
         return Err(cannot(format!("{size} bytes are too many")).remedy("cut the log by time"));
     }
     let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(cannot("it is compressed".to_owned()).remedy("unpack it with gunzip"));
+    for (magic, tool) in [(&b"\x1f\x8b"[..], "gunzip"), (b"PK\x03\x04", "unzip"), (b"\x28\xb5\x2f\xfd", "unzstd")] {
+        if bytes.starts_with(magic) {
+            return Err(cannot("it is compressed".to_owned()).remedy(format!("unpack it with {tool}: {tool} {name}")));
+        }
     }
-    let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8 text".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        Failure::new(Code::Plan, format!("{name}:{line}: not UTF-8 text; nothing was run"))
+            .remedy("`sluicegate replay --help` says which logs can be read")
+    })?;
     parse(&text).map_err(|faults| {
         let count = faults.len();
         let mut lines: Vec<String> =
