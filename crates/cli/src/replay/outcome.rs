@@ -21,8 +21,10 @@ pub(crate) struct Counts {
     pub(crate) was: [u64; 3],
     /// Under the policy: answered in time; attempts; of those, refused.
     pub(crate) would: [u64; 3],
-    /// Of the calls, not answered, or too late.
-    pub(crate) not_in_time: u64,
+    /// Of the calls, answered after they were due.
+    pub(crate) late: u64,
+    /// Of the calls, never answered: the policy refused them at once, or gave them up while they waited.
+    pub(crate) given_up: u64,
     /// Of the calls, admitted after more than a second.
     pub(crate) waited: u64,
     waits: Vec<u64>,
@@ -31,7 +33,8 @@ pub(crate) struct Counts {
 impl Counts {
     fn add(&mut self, other: &Self) {
         self.calls += other.calls;
-        self.not_in_time += other.not_in_time;
+        self.late += other.late;
+        self.given_up += other.given_up;
         self.waited += other.waited;
         let pairs = self.was.iter_mut().zip(other.was).chain(self.would.iter_mut().zip(other.would));
         pairs.for_each(|(sum, more)| *sum += more);
@@ -48,7 +51,9 @@ impl Counts {
     fn json(&self) -> Value {
         let side = |[answered, attempts, refused]: [u64; 3]| json!({"answered": answered, "attempts": attempts, "refused_attempts": refused});
         let mut would = side(self.would);
-        would["not_in_time"] = self.not_in_time.into();
+        would["not_in_time"] = (self.late + self.given_up).into();
+        would["late"] = self.late.into();
+        would["refused"] = self.given_up.into();
         would["waited_over_1_s"] = self.waited.into();
         would["wait_p50_us"] = self.wait_p50().into();
         json!({"calls": self.calls, "was": side(self.was), "would": would})
@@ -58,7 +63,8 @@ impl Counts {
 /// Everything by hour and tenant.
 pub(crate) struct Outcome {
     by_both: BTreeMap<(u64, u32), Counts>,
-    dated: bool,
+    /// Whether times are since 1970.
+    pub(crate) dated: bool,
     tenants: Vec<String>,
 }
 
@@ -74,7 +80,8 @@ impl Outcome {
             let would = [u64::from(in_time), u64::from(fate.attempts), u64::from(fate.refused)];
             let pairs = counts.was.iter_mut().zip(was).chain(counts.would.iter_mut().zip(would));
             pairs.for_each(|(sum, more)| *sum += more);
-            counts.not_in_time += u64::from(!in_time);
+            counts.late += u64::from(fate.completed.is_some() && !in_time);
+            counts.given_up += u64::from(fate.completed.is_none());
             if let Some(admitted) = fate.admitted {
                 let wait = admitted.as_micros().saturating_sub(arrival.at.as_micros());
                 counts.waited += u64::from(wait > WAITED_US);
@@ -92,6 +99,16 @@ impl Outcome {
     /// By hour, over all tenants.
     pub(crate) fn by_hour(&self) -> Vec<(String, Counts)> {
         self.by(|(hour, _)| hour, |hour| self.hour(hour))
+    }
+
+    /// By hour and tenant.
+    pub(crate) fn by_hour_and_tenant(&self) -> impl Iterator<Item = (String, String, &Counts)> {
+        self.by_both.iter().map(|((hour, tenant), counts)| (self.hour(*hour), self.tenant(u64::from(*tenant)), counts))
+    }
+
+    /// What hours are called.
+    pub(crate) const fn hours(&self) -> &'static str {
+        if self.dated { "hour (UTC)" } else { "hour" }
     }
 
     /// All together.
@@ -126,10 +143,10 @@ impl Outcome {
 
     /// The figures for machines.
     pub(crate) fn json(&self, rebuilt: &Rebuilt) -> Value {
-        let rows = self.by_both.iter().map(|((hour, tenant), counts)| {
+        let rows = self.by_hour_and_tenant().map(|(hour, tenant, counts)| {
             let mut row = counts.json();
-            row["hour"] = self.hour(*hour).into();
-            row["tenant"] = self.tenant(u64::from(*tenant)).into();
+            row["hour"] = hour.into();
+            row["tenant"] = tenant.into();
             row
         });
         json!({
