@@ -64,7 +64,10 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Code, Failure> {
         let (rows, left) = busiest(rows);
         text.push_str(&format!("{}\n", figures(head, &rows).trim_fmt()));
         if left > 0 {
-            text.push_str(&format!("... and {left} with fewer calls, which --json and --html show\n"));
+            text.push_str(&format!(
+                "... and {} with no more calls, which --json and --html show\n",
+                grouped(left as u64)
+            ));
         }
         text.push('\n');
     }

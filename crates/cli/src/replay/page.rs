@@ -26,7 +26,8 @@ const MOST_ROWS: usize = 2_000;
 const STYLE: &str = "h1 { overflow-wrap: anywhere; }\nh3 { font-size: 1rem; margin: 28px 0 4px; }\n\
      summary { font-weight: 650; margin: 28px 0 4px; cursor: pointer; }\n\
      .plot [stroke=\"#B3261E\"] { stroke: var(--bad); }\n.plot [fill=\"#B3261E\"] { fill: var(--bad); }\n\
-     .scroll { margin: 16px 0; }\ntable { font-size: 0.9rem; }\ntd.text { text-align: left; }\n";
+     .scroll { margin: 16px 0; }\ntable { font-size: 0.9rem; }\n\
+     thead th { white-space: nowrap; }\nth, td { padding: 8px 7px; }\n.text { text-align: left; }\n";
 
 /// The page.
 pub(crate) fn html(rebuilt: &Rebuilt, played: &Played, outcome: &Outcome) -> Result<String, Failure> {
@@ -86,8 +87,9 @@ fn table(head: &str, first: &[&str], rows: Vec<(Vec<String>, Counts)>) -> String
         false => format!("<h3>{head}</h3>\n"),
     };
     text.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
-    for head in first.iter().chain(&HEADS) {
-        let _ = write!(text, "<th>{}</th>", head.replace('\n', "<br>"));
+    for (place, head) in first.iter().chain(&HEADS).enumerate() {
+        let class = if place < first.len() { " class=\"text\"" } else { "" };
+        let _ = write!(text, "<th{class}>{}</th>", head.replace('\n', "<br>"));
     }
     text.push_str("</tr></thead>\n<tbody>\n");
     for (names, counts) in rows.iter().take(MOST_ROWS) {

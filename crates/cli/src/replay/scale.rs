@@ -16,6 +16,8 @@ const LEAST_CALLS: u64 = 6;
 const TAIL_US: u64 = 600_000_000;
 const SECOND_US: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
+/// Midnight is written as the new day where marks are at least so far apart.
+const DATED_S: u64 = 1_800;
 /// What may lie between two marks, in seconds; each divides the next midnight.
 const STEPS: [u64; 19] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, DAY_S, 7 * DAY_S];
@@ -44,14 +46,14 @@ impl Scale {
         Self { origin_s, dated, ..Self::of(rebuilt.scenario.measured_us, last, rebuilt.logged.len() as u64) }
     }
 
-    /// Parts of which a whole number holds the time in which calls came, and those after it that hold the last answer: one
-    /// that is cut off would look like a fall.
+    /// Parts of which a whole number holds the time in which calls came, and whole ones after it while answers do: one that
+    /// is cut off would look like a fall.
     fn of(span_us: u64, last_us: u64, calls: u64) -> Self {
         let points = (calls / LEAST_CALLS).clamp(1, MOST_POINTS).min((span_us / SECOND_US).max(1));
         let last_us = last_us.min(span_us.saturating_mul(2).max(span_us.saturating_add(TAIL_US)));
         let tail_us = last_us.saturating_sub(span_us);
         let part_us = span_us.div_ceil(points).max(tail_us.div_ceil(MOST_POINTS)).max(1);
-        let parts = span_us.div_ceil(part_us).max(last_us / part_us + 1);
+        let parts = span_us.div_ceil(part_us).saturating_add(tail_us / part_us).max(1);
         Self { part_us, parts: usize::try_from(parts).unwrap_or(1), origin_s: 0, dated: false }
     }
 
@@ -124,7 +126,7 @@ impl Scale {
 
     fn label(&self, at_s: u64, step_s: u64) -> String {
         let day = if self.dated { at_s % DAY_S } else { at_s };
-        if self.dated && step_s >= 60 && (day == 0 || step_s >= DAY_S) {
+        if self.dated && step_s >= DATED_S && (day == 0 || step_s >= DAY_S) {
             let seconds = i64::try_from(at_s).unwrap_or(i64::MAX);
             let text =
                 aws_smithy_types::DateTime::from_secs(seconds).fmt(aws_smithy_types::date_time::Format::DateTime);
@@ -142,21 +144,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_fill_whole_parts_and_the_last_answer_has_one() {
+    fn calls_and_what_comes_after_them_fill_whole_parts() {
         for (span, last, calls) in
             [(60_000_000, 75_500_000, 1_000), (1_700_000, 0, 5), (7_000_000, 900_000_000_000, 50)]
         {
             let scale = Scale::of(span, last, calls);
-            let shown = last.min(span + TAIL_US);
-            assert!(scale.part_us * scale.parts as u64 > shown && scale.parts <= 1 + 2 * 120, "{span} {last}");
+            let (end, shown) = (scale.part_us * scale.parts as u64, last.clamp(span, span + TAIL_US));
+            assert!(end + scale.part_us > shown && scale.parts <= 1 + 2 * 120, "{span} {last}");
             let mut counts = vec![0; scale.parts];
-            scale.count(&mut counts, shown, 1);
+            scale.count(&mut counts, end - 1, 1);
+            // What is later than all parts is in none, not in the last.
+            scale.count(&mut counts, end, 1);
             scale.count(&mut counts, u64::MAX, 1);
             assert_eq!(counts.iter().sum::<u64>(), 1);
         }
-        // A minute of calls, whose answers take a quarter longer: no part reaches over the end of the calls.
+        // A minute of calls, whose answers take a quarter longer.
         let scale = Scale::of(60_000_000, 75_500_000, 1_000);
-        assert_eq!((60_000_000 % scale.part_us, scale.part_us, scale.parts), (0, 1_000_000, 76));
+        assert_eq!((scale.part_us, scale.parts), (1_000_000, 75));
     }
 
     #[test]
@@ -169,7 +173,8 @@ mod tests {
             dated,
         };
         let labels = |scale: Scale| scale.marks(4).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
-        assert_eq!(labels(scale(1_500, true)), ["23:50", "04-10", "00:10"]);
+        assert_eq!(labels(scale(1_500, true)), ["23:50", "00:00", "00:10"]);
+        assert_eq!(labels(scale(7_200, true)), ["04-10", "01:00"]);
         assert_eq!(labels(scale(40, true)), ["23:47:15", "23:47:30", "23:47:45"]);
         assert_eq!(labels(scale(3 * DAY_S, true)), ["04-10", "04-11", "04-12"]);
         assert_eq!(labels(scale(5_400, false)), ["0:00", "0:30", "1:00", "1:30"]);
