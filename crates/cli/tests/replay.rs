@@ -194,6 +194,10 @@ fn outputs_do_not_replace_inputs_or_each_other() {
     }
     assert_eq!((folder.text("log.jsonl"), folder.text("policy.yaml").as_str()), (record(1, &json!({})), POLICY));
     assert!(!folder.0.join("new").exists());
+    let run = ["run", "log.jsonl", "-o", "out.jsonl", "--local", "--events", "./out.jsonl"];
+    let (code, _, stderr) = folder.run(&run);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("--events ./out.jsonl: this file is the output as well"), "{stderr}");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sluicegate::{EndReason, Outcome, OutcomeClass, Policy, Quota, Refusal};
+use sluicegate::{EndReason, Event, Input, Outcome, OutcomeClass, Policy, Quota, Refusal};
 use sluicegate_driver::{Gate, Request, Turn};
 use tokio::time::Instant;
 
@@ -124,4 +125,33 @@ async fn a_waiting_call_goes_out_under_another_policy() {
     gate.reconfigure(Policy::from_json(text).unwrap());
     waiting.await.unwrap().unwrap();
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_witness_is_told_what_goes_in_before_the_events_that_follow() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (events, inputs) = (Arc::clone(&told), Arc::clone(&told));
+    let policy = r#"{"pools": {"p": {}}, "endpoints": {"e": {"model": "m", "pools": ["p"]}}}"#;
+    let gate = Gate::builder(Policy::from_json(policy).unwrap())
+        .observer(Box::new(move |_, event: &Event| {
+            let name = match event {
+                Event::Sent { call, .. } => format!("sent {}", call.0),
+                Event::Settled { .. } => "settled".to_owned(),
+                Event::Ended { .. } => "ended".to_owned(),
+                other => format!("{other:?}"),
+            };
+            events.lock().unwrap().push(name);
+        }))
+        .witness(Box::new(move |_, input: &Input| {
+            let name = match input {
+                Input::Submit(call) => format!("submit {} of {}", call.id.0, call.tokens),
+                Input::Report { outcome, .. } => format!("report {}", outcome.output_tokens.unwrap()),
+                other => format!("{other:?}"),
+            };
+            inputs.lock().unwrap().push(name);
+        }))
+        .open();
+    let answer = |_| async { (Outcome::success(10).output_tokens(3), Ok::<(), ()>(())) };
+    gate.run(request(&gate), answer).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), ["submit 0 of 10", "sent 0", "report 3", "settled", "ended"]);
 }

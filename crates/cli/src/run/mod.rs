@@ -32,7 +32,7 @@ use crate::args::{InputType, RunArgs};
 use crate::exit::{Code, Failure};
 use crate::policy_check::{grouped, tell};
 use crate::policy_file::{self, Loaded};
-use crate::{fake, service};
+use crate::{fake, files, service};
 use output::Output;
 use pools::Pools;
 use pump::Pump;
@@ -70,6 +70,12 @@ impl Context {
 
 /// Runs the command.
 pub(crate) async fn run(args: RunArgs) -> Result<Code, Failure> {
+    if let Some(path) = &args.events {
+        let others = [("the input", Some(&args.input)), ("the output", Some(&args.output))].into_iter();
+        let others = others.chain([("the policy", args.policy.as_ref()), ("--state", args.state.as_ref())]);
+        let others: Vec<(&str, &Path)> = others.filter_map(|(what, path)| Some((what, path?.as_path()))).collect();
+        files::apart(&others, &[("--events", path)])?;
+    }
     let loaded = policy_file::load(args.policy.as_deref())?;
     let capacity = loaded.policy.queue().capacity;
     let context = Arc::new(Context {

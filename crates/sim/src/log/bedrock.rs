@@ -27,6 +27,8 @@ const CAPS: [&str; 8] = [
 ];
 /// Tokens of one call at most: beyond any model, and small enough to be added up.
 const MOST_TOKENS: u64 = 1_000_000_000;
+/// What the records are that say how a call went.
+const SCHEMA: &str = "ModelInvocationLog";
 /// Why a record is left out that came before.
 const AGAIN: &str = "records that came a second time, by their requestId";
 /// Why an answered record is left out.
@@ -105,6 +107,9 @@ fn record(value: &Value) -> Result<Result<Record, String>, String> {
     let cached = count("/input/cacheWriteInputTokenCount")?.unwrap_or(0);
     count("/input/cacheReadInputTokenCount")?;
     let output = count("/output/outputTokenCount")?;
+    if let Some(schema) = text("/schemaType").filter(|schema| *schema != SCHEMA) {
+        return Ok(Err(format!("records of the schema {schema}")));
+    }
     let operation = text("/operation").unwrap_or("InvokeModel");
     if !OPERATIONS.contains(&operation) {
         return Ok(Err(format!("calls of {operation}")));
@@ -355,10 +360,12 @@ mod tests {
         without["output"] = json!({});
         let mut other = line("2026-04-09T23:00:18Z", "z", None);
         other["requestId"] = "1".into();
-        let log = log(&[first.clone(), without, first, other]);
+        let mut foreign = line("2026-04-09T23:00:21Z", "z", None);
+        foreign["schemaType"] = "Other".into();
+        let log = log(&[first.clone(), without, first, other, foreign]);
         assert_eq!(log.calls.len(), 2);
         let left_out: Vec<_> = log.left_out.iter().map(|(what, count)| (what.as_str(), *count)).collect();
-        assert_eq!(left_out, [(UNCOUNTED, 1), (AGAIN, 1)]);
+        assert_eq!(left_out, [(UNCOUNTED, 1), ("records of the schema Other", 1), (AGAIN, 1)]);
         assert_eq!(log.notes, ["sorted by time: 1 records stood behind later ones, as AWS delivers them"]);
     }
 }
