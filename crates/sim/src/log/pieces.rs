@@ -87,7 +87,9 @@ fn unfold<'t>(text: &'t str, line: usize, event: Option<usize>, depth: u32, foun
 /// What lies in an envelope.
 fn inside(text: &str) -> Option<Vec<&RawValue>> {
     if text.starts_with('[') {
-        return serde_json::from_str(text).ok();
+        // A list of anything else is no list of records.
+        let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        return values.iter().all(|value| value.get().starts_with(['{', '"'])).then_some(values);
     }
     // Most values are none, which a look at the text tells sooner.
     if !text.contains("\"events\"") && !text.contains("\"logEvents\"") {
@@ -162,8 +164,8 @@ mod tests {
             found("\u{feff}{\"a\":1}\r\n\n {\"b\":2}{\"c\":3}"),
             own(&[(1, "{\"a\":1}"), (3, "{\"b\":2}"), (3, "{\"c\":3}")])
         );
-        let events = "{\"events\": [\n{\"m\":\n1},\n{\"m\":2}]}\n[\n3]";
-        assert_eq!(found(events), own(&[(2, "{\"m\":\n1} #1"), (4, "{\"m\":2} #2"), (6, "3 #1")]));
+        let events = "{\"events\": [\n{\"m\":\n1},\n{\"m\":2}]}\n[\n{\"m\":3}]\n[4]";
+        assert_eq!(found(events), own(&[(2, "{\"m\":\n1} #1"), (4, "{\"m\":2} #2"), (6, "{\"m\":3} #1"), (7, "[4]")]));
         let pushed = "{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{\"m\":1}]}{\"messageType\":\"CONTROL_MESSAGE\",\"logEvents\":[{}]}";
         assert_eq!(found(pushed), own(&[(1, "{\"m\":1} #1")]));
         assert_eq!(found("2026-04-09T23:58:01.000Z {\"a\":1}\n"), own(&[(1, "{\"a\":1}")]));
