@@ -163,6 +163,11 @@ fn bad_plans_are_told_with_their_lines_and_nothing_is_run() {
     assert_eq!(code, 2);
     assert!(stderr.contains("none.toml: cannot be read: "), "{stderr}");
     folder.write("p.toml", SMALL);
+    for outputs in [["--html", "p.toml"], ["--json", "./p.toml"]] {
+        let (code, _, stderr) = simulate(&folder, &[&["p.toml"], &outputs[..]].concat());
+        assert_eq!((code, folder.text("p.toml").as_str()), (2, SMALL), "{stderr}");
+        assert!(stderr.contains("this file is the plan as well"), "{stderr}");
+    }
     let (code, _, stderr) = simulate(&folder, &["p.toml", "--html", "no/such/page.html"]);
     assert_eq!(code, 7);
     assert!(stderr.contains("no/such/page.html: cannot be written"), "{stderr}");

@@ -313,7 +313,10 @@ impl AdaptiveConcurrency {
     /// An attempt that started at `started` met a capacity error. Returns the limit, if it was lowered.
     pub fn overloaded(&mut self, now: Timestamp, started: Timestamp) -> Option<u64> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.chance.count(true);
+        // What was sent to see whether more is carried by now was likely to be refused, and says nothing.
+        if self.chance.holds(now) || self.carried.is_none_or(|carried| self.in_flight < carried) {
+            self.chance.count(true);
+        }
         if self.chance.holds(now) {
             return None;
         }

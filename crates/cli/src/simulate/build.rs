@@ -1,6 +1,6 @@
 //! From a plan as written to one that can be played.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sluicegate::{Policy, Timestamp};
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) policies: Vec<String>,
     /// Who makes the calls, where that is more than one.
     pub(crate) tenants: Vec<String>,
+    /// The files that it names, which nothing may be written over.
+    pub(crate) reads: Vec<(&'static str, PathBuf)>,
     /// What is varied.
     pub(crate) axes: Vec<Axis>,
     /// Every combination of it.
@@ -140,6 +142,7 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
     if !faults.0.is_empty() {
         return Built::Faults(faults.0);
     }
+    let reads = reads(&raw, path, traces);
     let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Built::Plan(Box::new(Plan {
         title: raw.title.unwrap_or_else(|| name.clone()),
@@ -152,10 +155,22 @@ pub(crate) fn build(path: &Path, text: &str, seeds: Option<u32>, traces: Option<
         } else {
             Vec::new()
         },
+        reads,
         axes,
         points,
         goal,
     }))
+}
+
+fn reads(raw: &RawPlan, path: &Path, traces: Option<&Path>) -> Vec<(&'static str, PathBuf)> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let policies = raw.policy.values().filter_map(|policy| policy.file.as_ref());
+    let mut reads: Vec<_> = policies.map(|file| ("a policy of the plan", folder.join(file.get_ref()))).collect();
+    if let Some(trace) = &raw.calls.trace {
+        let places = std::iter::once(folder).chain(traces);
+        reads.extend(places.map(|place| ("the plan's trace", place.join(trace.get_ref().file.get_ref()))));
+    }
+    reads
 }
 
 fn own_seeds(raw: &RawPlan, faults: &mut Faults) -> u32 {

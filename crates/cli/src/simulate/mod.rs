@@ -40,8 +40,17 @@ const MOST_PLAN_BYTES: u64 = 1 << 20;
 
 /// Runs the command.
 pub(crate) async fn simulate(args: SimulateArgs) -> Result<Code, Failure> {
-    let plans = read(&args)?;
     let outputs = || [&args.json, &args.html, &args.figures].into_iter().flatten();
+    let named = [("--json", &args.json), ("--html", &args.html), ("--figures", &args.figures)];
+    let named: Vec<(&str, &Path)> =
+        named.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect();
+    let given = paths(&args.plans)?;
+    let inputs: Vec<(&str, &Path)> = given.iter().map(|path| ("the plan", path.as_path())).collect();
+    files::apart(&inputs, &named)?;
+    let plans = read(&args)?;
+    let beside: Vec<(&str, &Path)> =
+        plans.iter().flat_map(|plan| &plan.reads).map(|(what, path)| (*what, path.as_path())).collect();
+    files::apart(&beside, &named)?;
     // A file that cannot be written is better known now than at the end.
     outputs().try_for_each(|path| files::open(path))?;
     let outcomes = match play_all(plans, &args).await? {
