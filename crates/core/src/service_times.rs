@@ -54,14 +54,29 @@ pub struct SavedServiceTimes {
 
 record!(SavedServiceTimes, closed: false, always: [all], sparse: [classes]);
 
+/// Which class an answer belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LengthClass(usize);
+
+impl LengthClass {
+    /// By its cap.
+    pub(crate) fn of(max_tokens: Option<u32>) -> Self {
+        Self(class(max_tokens))
+    }
+}
+
 fn class(max_tokens: Option<u32>) -> usize {
     let Some(max_tokens) = max_tokens else { return UNKNOWN };
     SERVICE_TIME_SIZES.iter().position(|size| max_tokens <= *size).unwrap_or(SERVICE_TIME_SIZES.len())
 }
 
-/// In microseconds.
-fn bounded(times: &ServiceTime, within: u64) -> u64 {
-    let share = within.saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000;
+/// What a few slow answers may take of the time that a call has in all, in microseconds.
+pub(crate) const fn share_of(within: u64) -> u64 {
+    within.saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000
+}
+
+/// What must be allowed for in a call of which a few slow answers may take so much, in microseconds.
+pub(crate) fn bounded(times: &ServiceTime, share: u64) -> u64 {
     let usual = times.allowance_us();
     if usual <= share { usual } else { times.least_allowance_us().max(share).min(usual) }
 }
@@ -123,12 +138,7 @@ impl ServiceTimes {
     /// ```
     #[must_use]
     pub fn allowance_within(&self, within: Duration, max_tokens: Option<u32>) -> Duration {
-        Duration::from_micros(self.allowance_within_us(micros(within), max_tokens))
-    }
-
-    /// The same in microseconds.
-    pub(crate) fn allowance_within_us(&self, within: u64, max_tokens: Option<u32>) -> u64 {
-        bounded(self.times(max_tokens), within)
+        Duration::from_micros(bounded(self.times(max_tokens), share_of(micros(within))))
     }
 
     /// A bound that at least `permille` thousandths of the recent service times of such answers do not exceed, at most an
@@ -141,7 +151,12 @@ impl ServiceTimes {
     /// The distribution that speaks for answers of at most `max_tokens`.
     #[must_use]
     pub fn times(&self, max_tokens: Option<u32>) -> &ServiceTime {
-        match &self.classes[class(max_tokens)] {
+        self.of(LengthClass::of(max_tokens))
+    }
+
+    /// The same of a class.
+    pub(crate) fn of(&self, LengthClass(class): LengthClass) -> &ServiceTime {
+        match &self.classes[class] {
             Some(times) if times.seen() >= SERVICE_TIME_CLASS_AT_LEAST => times,
             _ => &self.all,
         }
@@ -152,7 +167,7 @@ impl ServiceTimes {
         let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
         core::iter::once(&self.all)
             .chain(used.map(|times| &**times))
-            .map(move |times| Duration::from_micros(bounded(times, micros(within))))
+            .map(move |times| Duration::from_micros(bounded(times, share_of(micros(within)))))
     }
 
     /// What is worth remembering.

@@ -16,6 +16,7 @@ use crate::defaults::{CHANCE_WAITS, SERVICE_TIME_CHANCE_PERMILLE};
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::ratio::ratio;
+use crate::service_times::{LengthClass, bounded, share_of};
 use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u64 = 60_000_000;
@@ -30,11 +31,12 @@ fn after(now: Timestamp, at: Timestamp) -> Option<Timestamp> {
 pub(super) struct Due {
     deadline: Option<Timestamp>,
     submitted: Timestamp,
-    /// How long it has in all, in microseconds.
+    /// How long it has in all, and what a few slow answers may take of that, in microseconds.
     within: u64,
+    share: u64,
     /// Nobody of its model had waited for as long when it was submitted.
     young: bool,
-    max_tokens: Option<u32>,
+    class: LengthClass,
     /// What is taken off every endpoint's allowance, in microseconds, since no endpoint is quick enough for this call.
     pub(super) forgone: u64,
 }
@@ -235,41 +237,40 @@ impl Engine {
     ) -> Due {
         let within = deadline.unwrap_or(Timestamp::MAX).saturating_since(submitted);
         let young = self.model(model).queue.was_empty(submitted, within);
-        let mut due = Due { deadline, submitted, within: micros(within), young, max_tokens, forgone: 0 };
-        due.forgone = self.forgone(model, &due);
+        let (within, class) = (micros(within), LengthClass::of(max_tokens));
+        let mut due = Due { deadline, submitted, within, share: share_of(within), young, class, forgone: 0 };
+        let most = within - within / CHANCE_WAITS;
+        // Most often the first endpoint is quick enough.
+        let first = self.model(model).candidates.endpoints.first();
+        if first.is_some_and(|first| !self.is_shut(*first) && self.allowance_at(*first, &due) <= most) {
+            return due;
+        }
+        due.forgone = self.forgone(model, &due, most);
         due
     }
 
     /// Where even the quickest endpoint is expected to take nearly all the time that the call has, hardly any start leaves
     /// time for most answers. Refusing all such calls would leave the quota unused, so each is given a chance, if it has one:
     /// by so much less is allowed for, wherever it goes.
-    fn forgone(&self, model: ModelId, due: &Due) -> u64 {
-        let most = due.within - due.within / CHANCE_WAITS;
-        let mut quickest: Option<(u64, EndpointId)> = None;
-        for id in &self.model(model).candidates.endpoints {
-            let allowance = self.allowance_at(*id, due);
-            if allowance <= most {
-                return 0;
-            }
-            let EndpointState { unusable_until, breaker, .. } = &self.endpoints[usize::from(id.0)];
-            let open = *unusable_until <= self.now && breaker.state() != BreakerState::Open;
-            if open && quickest.is_none_or(|(least, _)| allowance < least) {
-                quickest = Some((allowance, *id));
-            }
-        }
-        let Some((allowance, id)) = quickest else { return 0 };
-        let times = &self.endpoints[usize::from(id.0)].service_times;
-        let chance = micros(times.quantile(SERVICE_TIME_CHANCE_PERMILLE, due.max_tokens));
+    #[inline(never)]
+    fn forgone(&self, model: ModelId, due: &Due, most: u64) -> u64 {
+        let endpoints = self.model(model).candidates.endpoints.iter().filter(|id| !self.is_shut(**id));
+        let Some((allowance, id)) = endpoints.map(|id| (self.allowance_at(*id, due), *id)).min() else { return 0 };
+        let times = self.endpoints[usize::from(id.0)].service_times.of(due.class);
+        let chance = micros(times.quantile(SERVICE_TIME_CHANCE_PERMILLE));
         if chance > due.within { 0 } else { allowance.saturating_sub(chance.max(most)) }
+    }
+
+    /// Whether an endpoint answers nobody at present.
+    fn is_shut(&self, id: EndpointId) -> bool {
+        let EndpointState { unusable_until, breaker, .. } = &self.endpoints[usize::from(id.0)];
+        *unusable_until > self.now || breaker.state() == BreakerState::Open
     }
 
     /// How long an answer is expected to take at `endpoint`, in microseconds.
     fn allowance_at(&self, endpoint: EndpointId, due: &Due) -> u64 {
-        let times = &self.endpoints[usize::from(endpoint.0)].service_times;
-        match due.young {
-            true => times.times(due.max_tokens).least_allowance_us(),
-            false => times.allowance_within_us(due.within, due.max_tokens),
-        }
+        let times = self.endpoints[usize::from(endpoint.0)].service_times.of(due.class);
+        if due.young { times.least_allowance_us() } else { bounded(times, due.share) }
     }
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
