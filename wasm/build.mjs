@@ -22,6 +22,10 @@ writeFileSync(join(glue, "core.js"), `${js.slice(0, from)}export { initSync };\n
 cpSync(join(bound, "core.d.ts"), join(glue, "core.d.ts"));
 writeFileSync(join(glue, "base64.js"), `export default "${wasm.toString("base64")}";\n`);
 writeFileSync(join(glue, "base64.d.ts"), "declare const base64: string;\nexport default base64;\n");
+// The schema of policies is a file beside the module, since few ask for it. A test of the core holds it to the reader.
+const schema = JSON.stringify(JSON.parse(readFileSync(join(root, "../tests/policy.schema.json"), "utf8")));
+writeFileSync(join(glue, "schema.js"), `export default ${JSON.stringify(schema)};\n`);
+writeFileSync(join(glue, "schema.d.ts"), "declare const schema: string;\nexport default schema;\n");
 
 rmSync(dist, { recursive: true, force: true });
 const common = { bundle: true, target: "es2022", platform: "neutral", external: ["node:fs", "./core.wasm"], logLevel: "warning" };

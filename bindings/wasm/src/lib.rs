@@ -17,5 +17,5 @@ pub use codes::names;
 pub use desk::Desk;
 pub use engine::Engine;
 pub use pieces::{Backoff, Breaker, Limiter, RetryBudget};
-pub use policy::{Policy, affinity_of, label_named, policy_schema};
+pub use policy::{Policy, affinity_of, label_named};
 pub use random::Random;

@@ -66,13 +66,6 @@ pub(crate) fn thrown(faults: &[Fault]) -> JsValue {
     JsValue::from_str(&text(&faults.collect::<Value>()))
 }
 
-/// The JSON Schema of policies, as a text.
-#[must_use]
-#[wasm_bindgen(js_name = policySchema)]
-pub fn policy_schema() -> String {
-    text(&sluicegate::Policy::schema())
-}
-
 /// The number of an affinity key, the same in every language.
 #[must_use]
 #[wasm_bindgen(js_name = affinityOf)]

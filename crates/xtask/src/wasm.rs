@@ -14,6 +14,8 @@ const BOUND: &str = "target/wasm/bound";
 const SIZE: &str = "wasm/SIZE";
 /// How much more it may weigh before somebody looks again, in thousandths.
 const GROWTH_PERMILLE: u64 = 50;
+/// What it may weigh at most: what users were promised.
+const MOST: u64 = 150_000;
 
 /// Builds the module and the package, weighs it, and runs the package's tests.
 pub(crate) fn step(_: &[String]) -> Outcome {
@@ -58,6 +60,9 @@ fn number(text: &str) -> Outcome<u64> {
 
 fn judge(weight: u64, known: u64) -> Outcome {
     println!("the module weighs {weight} bytes after gzip; it was {known}");
+    if weight > MOST {
+        return Err(format!("it weighs more than the {MOST} bytes that users were promised"));
+    }
     if weight.saturating_mul(1_000) > known.saturating_mul(1_000 + GROWTH_PERMILLE) {
         return Err(format!(
             "it has grown by more than {GROWTH_PERMILLE} thousandths; if that is worth it, bless {SIZE}"

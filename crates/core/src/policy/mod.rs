@@ -261,7 +261,8 @@ impl Policy {
         })
     }
 
-    /// The JSON Schema (draft 2020-12) of a policy, with every default.
+    /// The JSON Schema (draft 2020-12) of a policy, with every default. Needs the feature `schema`, which is on by default.
+    #[cfg(feature = "schema")]
     #[must_use]
     pub fn schema() -> Value {
         read::schema()

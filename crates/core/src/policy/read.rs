@@ -6,7 +6,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(feature = "schema")]
+use serde_json::json;
 
 use super::sections::{MOST_MS, breaker, hedge, milliseconds, output_cap, queue, retry, router, shut, small};
 use super::{Endpoint, Fallback, Fault, ModelId, Policy, Pool, PoolId, Section, Tenant};
@@ -52,6 +54,7 @@ pub(super) fn policy(document: &Value) -> (Policy, Vec<Fault>) {
     (policy, top.close().0)
 }
 
+#[cfg(feature = "schema")]
 pub(super) fn schema() -> Value {
     let mut top = Section::new(None, "");
     read(&mut top);

@@ -102,27 +102,43 @@ impl<'v> Section<'v> {
         self.fields.is_some_and(|fields| fields.contains_key(key))
     }
 
-    fn take(&mut self, key: &'static str, schema: Value) -> Option<&'v Value> {
+    fn take(&mut self, key: &'static str, schema: impl FnOnce() -> Value) -> Option<&'v Value> {
         self.known.push(key);
-        self.properties.insert(key.to_owned(), schema);
+        self.describe(key, schema);
         self.fields.and_then(|fields| fields.get(key))
+    }
+
+    /// Notes what a field is like, where anybody can ask.
+    fn describe(&mut self, key: &'static str, schema: impl FnOnce() -> Value) {
+        if cfg!(feature = "schema") {
+            self.properties.insert(key.to_owned(), schema());
+        }
     }
 
     /// A whole number within `range`, or `None` where the field is absent (or faulty, with the fault noted).
     pub fn optional_integer(&mut self, key: &'static str, range: RangeInclusive<u64>, doc: &str) -> Option<u64> {
-        let schema = json!({"description": doc, "type": "integer", "minimum": range.start(), "maximum": range.end()});
-        self.read_integer(key, range, schema)
+        let (least, most) = (*range.start(), *range.end());
+        self.read_integer(
+            key,
+            range,
+            || json!({"description": doc, "type": "integer", "minimum": least, "maximum": most}),
+        )
     }
 
     /// A whole number within `range`; `default` where the field is absent.
     pub fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>, default: u64, doc: &str) -> u64 {
-        let schema = json!({
-            "description": doc, "type": "integer", "minimum": range.start(), "maximum": range.end(), "default": default
-        });
+        let (least, most) = (*range.start(), *range.end());
+        let schema =
+            || json!({"description": doc, "type": "integer", "minimum": least, "maximum": most, "default": default});
         self.read_integer(key, range, schema).unwrap_or(default)
     }
 
-    fn read_integer(&mut self, key: &'static str, range: RangeInclusive<u64>, schema: Value) -> Option<u64> {
+    fn read_integer(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        schema: impl FnOnce() -> Value,
+    ) -> Option<u64> {
         let value = self.take(key, schema)?;
         let pointer = self.pointer_to(key);
         let Value::Number(number) = value else {
@@ -145,7 +161,7 @@ impl<'v> Section<'v> {
 
     /// `true` or `false`; `default` where the field is absent.
     pub fn boolean(&mut self, key: &'static str, default: bool, doc: &str) -> bool {
-        let schema = json!({"description": doc, "type": "boolean", "default": default});
+        let schema = || json!({"description": doc, "type": "boolean", "default": default});
         match self.take(key, schema) {
             None => default,
             Some(Value::Bool(value)) => *value,
@@ -165,7 +181,7 @@ impl<'v> Section<'v> {
     }
 
     fn place_of_choice(&mut self, key: &'static str, names: &[&str], default: &str, doc: &str) -> Option<usize> {
-        let schema = json!({"description": doc, "enum": names, "default": default});
+        let schema = || json!({"description": doc, "enum": names, "default": default});
         let found = match self.take(key, schema) {
             None => default,
             Some(Value::String(name)) => name.as_str(),
@@ -185,7 +201,7 @@ impl<'v> Section<'v> {
 
     /// A text that is not empty, or `None` where the field is absent.
     pub fn optional_text(&mut self, key: &'static str, doc: &str) -> Option<String> {
-        let schema = json!({"description": doc, "type": "string", "minLength": 1});
+        let schema = || json!({"description": doc, "type": "string", "minLength": 1});
         let value = self.take(key, schema)?;
         let pointer = self.pointer_to(key);
         self.text_of(value, &pointer)
@@ -204,9 +220,8 @@ impl<'v> Section<'v> {
 
     /// A list of texts; empty where the field is absent.
     pub fn texts(&mut self, key: &'static str, doc: &str) -> Vec<String> {
-        let schema = json!({
-            "description": doc, "type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": true
-        });
+        let items = || json!({"type": "string", "minLength": 1});
+        let schema = || json!({"description": doc, "type": "array", "items": items(), "uniqueItems": true});
         let Some(value) = self.take(key, schema) else { return Vec::new() };
         let pointer = self.pointer_to(key);
         let Value::Array(items) = value else {
@@ -243,11 +258,11 @@ impl<'v> Section<'v> {
 
     /// An object read by `read`; an absent one reads as an empty one, so that its defaults hold.
     pub fn section<T>(&mut self, key: &'static str, doc: &str, read: impl FnOnce(&mut Section<'v>) -> T) -> T {
-        let value = self.take(key, Value::Null);
+        let value = self.take(key, || Value::Null);
         let mut child = Section::new(value, self.pointer_to(key));
         let result = read(&mut child);
         let schema = self.adopt(child);
-        self.properties.insert(key.to_owned(), with_description(schema, doc));
+        self.describe(key, || with_description(schema, doc));
         result
     }
 
@@ -271,14 +286,16 @@ impl<'v> Section<'v> {
             self.adopt(child);
             entries.push((name, entry));
         }
-        let mut pattern = Section::new(None, String::new());
-        read("", &mut pattern);
-        self.describe_entries(key, doc, pattern);
+        if cfg!(feature = "schema") {
+            let mut pattern = Section::new(None, String::new());
+            read("", &mut pattern);
+            self.describe_entries(key, doc, pattern);
+        }
         entries
     }
 
     fn children(&mut self, key: &'static str) -> Vec<(String, Section<'v>)> {
-        let value = self.take(key, Value::Null);
+        let value = self.take(key, || Value::Null);
         let pointer = self.pointer_to(key);
         let mut children = Vec::new();
         match value {
@@ -300,16 +317,17 @@ impl<'v> Section<'v> {
     }
 
     fn describe_entries(&mut self, key: &'static str, doc: &str, pattern: Section<'_>) {
-        let schema = json!({
-            "description": doc, "type": "object",
-            "propertyNames": {"minLength": 1}, "additionalProperties": pattern.close().1
+        self.describe(key, || {
+            json!({
+                "description": doc, "type": "object",
+                "propertyNames": {"minLength": 1}, "additionalProperties": pattern.close().1
+            })
         });
-        self.properties.insert(key.to_owned(), schema);
     }
 
     /// An object that is kept as it is, for another layer to read.
     pub fn opaque(&mut self, key: &'static str, doc: &str) -> Option<Value> {
-        let value = self.take(key, json!({"description": doc, "type": "object"}))?;
+        let value = self.take(key, || json!({"description": doc, "type": "object"}))?;
         if !value.is_object() {
             let pointer = self.pointer_to(key);
             self.faults.push(wrong_type(&pointer, "an object", value));
@@ -317,7 +335,8 @@ impl<'v> Section<'v> {
         Some(value.clone())
     }
 
-    /// Ends the reading: unknown fields become faults; returns all faults and the schema.
+    /// Ends the reading: unknown fields become faults; returns all faults and the schema, which is null without the feature
+    /// `schema`.
     #[must_use]
     pub fn close(mut self) -> (Vec<Fault>, Value) {
         if let Some(fields) = self.fields {
@@ -327,6 +346,9 @@ impl<'v> Section<'v> {
                     self.faults.push(Fault::new("unknown_field", self.pointer_to(key), message));
                 }
             }
+        }
+        if !cfg!(feature = "schema") {
+            return (self.faults, Value::Null);
         }
         let mut schema = json!({
             "type": "object",
