@@ -156,10 +156,10 @@ fn what_a_log_does_not_say_is_told() {
         json!({"errorCode": "ThrottlingException", "output": null, "input": {"inputBodyJson": {"max_tokens": 50}}});
     let escape = json!({"identity": {"arn": "arn:aws:iam::1:user/\u{1b}[31mred"}});
     for (log, told) in [
-        (record(1, &plain()) + &record(1, &plain()), "left out: 1 records that came a second time, by their requestId"),
+        (record(1, &plain()) + &record(1, &plain()), "left out: records that came a second time, by their requestId"),
         (
             record(1, &plain()) + &record(2, &json!({"output": {}})),
-            "left out: 1 calls that were answered, whose tokens the",
+            "left out: calls that were answered, whose tokens the",
         ),
         (
             record(1, &plain()) + &record(2, &refused),
@@ -236,7 +236,7 @@ fn bad_logs_and_flags_are_told() {
         ),
         (&["latin.jsonl"], 11, "latin.jsonl:2: not UTF-8 text; nothing was run"),
         (&["log.gz"], 2, "log.gz: cannot be read: it is compressed\n  help: unpack it with gunzip: gunzip log.gz"),
-        (&["left_out.jsonl"], 11, "left_out.jsonl:1: the log holds no calls; left out: 1 calls of StartAsyncInvoke"),
+        (&["left_out.jsonl"], 11, "left_out.jsonl:1: the log holds no calls; left out: calls of StartAsyncInvoke"),
         (&["other.jsonl", "--quota", "concurrency=0"], 2, "concurrency of 0 would let nothing out; 1 is the least"),
         (
             &["other.jsonl", "--quota", "concurrency=99999999999999"],

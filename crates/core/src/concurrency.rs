@@ -21,6 +21,9 @@ use crate::time::{Timestamp, micros};
 /// Such errors come back at once, so growth need not wait for answers: after [`CAPACITY_PLATEAU`] without one the limit
 /// grows every [`CAPACITY_STEP`], first by one, then by half, up to twice what was under way when an attempt was answered.
 ///
+/// Where half of what once was under way still meets as many errors, they come by chance, because others use the endpoint as
+/// well: then they set no limit for a while, unless most attempts meet one.
+///
 /// Rising time per output token announces such an error. While answers come well below the usual speed, growth stands
 /// still at what is carried, and an error then leads back to what was carried at the usual speed. Slowness alone sets no
 /// limit: an endpoint may be slow and still take all there is.
@@ -290,6 +293,12 @@ impl AdaptiveConcurrency {
     /// How long growth has been under way since the last capacity error.
     fn calm(&self, now: Timestamp) -> Duration {
         now.saturating_since(self.cut_at).saturating_sub(self.stood(now))
+    }
+
+    /// Whether capacity errors are taken for chance at `now`: they set no limit.
+    #[must_use]
+    pub const fn meets_chance(&self, now: Timestamp) -> bool {
+        self.chance.holds(now)
     }
 
     /// Attempts under way.

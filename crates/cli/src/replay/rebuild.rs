@@ -49,7 +49,7 @@ pub(crate) struct Rebuilt {
 /// Rebuilds it.
 pub(crate) fn rebuild(args: &ReplayArgs, log: Log) -> Result<Rebuilt, Failure> {
     let loaded = policy(args)?;
-    let left_out = log.left_out.iter().map(|(what, count)| format!("left out: {} {what}", grouped(*count)));
+    let left_out = log.left_out.iter().map(|(what, count)| format!("left out: {what} ({})", grouped(*count)));
     let mut notes: Vec<String> = left_out.chain(log.notes).collect();
     let logged = served(&loaded, log.calls, &mut notes)?;
     let mut service = fake::service(&loaded.policy, &loaded.catalogue);
@@ -173,7 +173,7 @@ fn served(loaded: &Loaded, calls: Vec<Logged>, notes: &mut Vec<String>) -> Resul
             None => kept.push(call),
         }
     }
-    notes.extend(left_out.iter().map(|(model, count)| format!("left out: {} calls of {model}", grouped(*count))));
+    notes.extend(left_out.iter().map(|(model, count)| format!("left out: calls of {model} ({})", grouped(*count))));
     match kept.is_empty() {
         false => Ok(kept),
         true => {

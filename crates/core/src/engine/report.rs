@@ -157,6 +157,11 @@ impl Engine {
         let state = match is_failure(class) {
             // What was sent before the breaker opened is no evidence of its recovery.
             _ if endpoint.breaker.state() == BreakerState::HalfOpen && !probe => None,
+            // What comes by chance is no evidence against the endpoint either.
+            Some(true) if class == OutcomeClass::Overloaded && endpoint.concurrency.meets_chance(now) => {
+                endpoint.breaker.release();
+                None
+            }
             Some(failed) => endpoint.breaker.record(now, failed, took, rng),
             None => {
                 endpoint.breaker.release();

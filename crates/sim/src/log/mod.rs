@@ -197,7 +197,7 @@ impl Reader {
             }
         }
         if self.faults.is_empty() && log.calls.is_empty() {
-            let left_out = log.left_out.iter().map(|(what, count)| format!("{count} {what}"));
+            let left_out = log.left_out.iter().map(|(what, count)| format!("{what} ({count})"));
             let left_out = left_out.collect::<Vec<String>>().join(", ");
             let but = if left_out.is_empty() { None } else { Some(format!("left out: {left_out}")) };
             let told: Vec<String> =
@@ -347,7 +347,7 @@ mod tests {
     fn an_empty_log_says_what_was_left_out() {
         let other = RECORD.replace("{\"timestamp\"", "{\"operation\":\"Other\\u001b[31m\",\"timestamp\"");
         let told = parse(&other).unwrap_err();
-        assert_eq!(told, [(1, "the log holds no calls; left out: 1 calls of Other\\u{1b}[31m".to_owned())]);
+        assert_eq!(told, [(1, "the log holds no calls; left out: calls of Other\\u{1b}[31m (1)".to_owned())]);
     }
 
     #[test]
