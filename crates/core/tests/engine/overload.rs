@@ -66,6 +66,39 @@ fn capacity_errors_lower_what_may_be_out_and_it_comes_back() {
     assert!(carried > 20, "calm brings the old concurrency back: {carried}");
 }
 
+#[test]
+fn capacity_errors_that_come_by_chance_keep_nobody_waiting_and_open_no_breaker() {
+    let mut desk = Desk::new(&single(&json!({})));
+    let mut draw = 7_u64;
+    let mut two_in_five = || {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % 5 < 2
+    };
+    let mut out: Vec<(u64, sluicegate::AttemptId)> = Vec::new();
+    // Four calls a second, each answered after 3 s; the last 40 s count.
+    let mut late = 0;
+    for step in 0..2_400_u64 {
+        let counts = step >= 2_240;
+        if step == 2_240 {
+            desk.events.clear();
+        }
+        desk.pass(Duration::from_millis(250));
+        for (_, attempt) in out.extract_if(.., |(due, _)| *due <= step) {
+            desk.report(attempt, Outcome::success(10));
+        }
+        desk.submit(step, 10);
+        while let Some(sent) = desk.sent.pop() {
+            match two_in_five() {
+                true => desk.report(sent.attempt, failed(OVERLOADED)),
+                false => out.push((step + 12, sent.attempt)),
+            }
+        }
+        late += usize::from(counts && desk.engine.waiting() > 20);
+    }
+    let opened = desk.events.iter().filter(|event| matches!(event, Event::BreakerChanged { .. })).count();
+    assert_eq!((opened, late), (0, 0), "breakers changed, and steps at which more than twenty waited");
+}
+
 /// Twenty at a time are known to be carried, and 200 calls wait. Returns how many are out after half a minute in which
 /// every answer took so long.
 fn carried_after_answers_of(took: Duration) -> usize {
