@@ -212,17 +212,21 @@ test("own calls come from a file, and what is wrong with it is said", async () =
   await toEnd(page);
   assert.equal(await reports(), native(await page.evaluate(() => globalThis.playground.setup())));
 
-  const event = (at_us, name, fields) => JSON.stringify({ at_us, event: { [name]: fields } });
-  const log = [JSON.stringify({ log: "sluicegate", version: 1, origin_unix_us: 1e15, models: ["m"] })];
+  const event = (at_us, name, fields) => ({ at_us, event: { [name]: fields } });
+  const events = [];
   for (let call = 0; call < 600; call++) {
     const of = { call, attempt: call, endpoint: 0 };
     const at = call * 500_000;
-    log.push(event(at, "sent", { ...of, number: 1, waited_us: 0, reserved_tokens: 1500 }));
+    events.push(event(at, "sent", { ...of, number: 1, waited_us: 0, reserved_tokens: 1500 }));
     const took_us = 2_000_000;
-    log.push(event(at + took_us, "settled", { ...of, class: "success", reserved_tokens: 1500, spent_tokens: 900, took_us }));
-    log.push(event(at + took_us, "ended", { call, reason: "answered", attempts: 1, took_us }));
+    events.push(event(at + took_us, "settled", { ...of, class: "success", reserved_tokens: 1500, spent_tokens: 900, took_us }));
+    events.push(event(at + took_us, "ended", { call, reason: "answered", attempts: 1, took_us }));
   }
-  await page.setInputFiles("#file", { name: "events.jsonl", mimeType: "", buffer: Buffer.from(log.join("\n")) });
+  // As they happened: a log whose times go back is refused.
+  events.sort((one, other) => one.at_us - other.at_us);
+  const head = { log: "sluicegate", version: 1, origin_unix_us: 1e15, models: ["m"] };
+  const log = [head, ...events].map((line) => JSON.stringify(line)).join("\n");
+  await page.setInputFiles("#file", { name: "events.jsonl", mimeType: "", buffer: Buffer.from(log) });
   await page.locator("#file-hint", { hasText: "events.jsonl: 600 calls, 2.0 a second" }).waitFor();
   await toEnd(page);
   assert.equal(await reports(), native(await page.evaluate(() => globalThis.playground.setup())));
