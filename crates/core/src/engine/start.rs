@@ -47,6 +47,7 @@ impl Engine {
         // Most often an open endpoint's only pool was asked before, and its answer holds.
         if let [pool] = self.policy.endpoints()[usize::from(endpoint.0)].pools.as_slice()
             && !self.holds
+            && tokens <= MOST_TOKENS
             && self.endpoints[usize::from(endpoint.0)].is_open(now)
             && let limiter = &mut self.pools[usize::from(pool.0)]
             && let Some((at, quota)) = limiter.told(now, tokens)
