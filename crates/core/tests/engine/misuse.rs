@@ -134,6 +134,11 @@ fn absurd_sizes_are_refused_and_absurd_costs_are_bounded() {
     let limit = sluicegate::defaults::MOST_TOKENS;
     let too_large = EndReason::Refused { why: sluicegate::Refusal::TooLarge { limit }, retry_at: None };
     assert_eq!(desk.end_of(1), Some(too_large));
+    // Whatever others were told before.
+    let mut busy = Desk::new(&single(&json!({"requests_per_minute": 1})));
+    (10..13).for_each(|id| busy.submit(id, 10));
+    busy.submit(14, limit + 1);
+    assert_eq!(busy.end_of(14), Some(too_large));
     // One absurd report does not close the pool for good.
     desk.exchange(2, 1_000, seconds(1), Outcome::success(u64::MAX));
     desk.exchange(3, 1_000, seconds(1), failed(OutcomeClass::Throttled(sluicegate::Quota::Tokens)));
