@@ -10,7 +10,7 @@
 //! | load | attempts a second, sluicegate | round robin | calls a second of the fair queue |
 //! |---|---:|---:|---:|
 //! | 1 h, half the quota | 1,152,000 | 3,457,000 | 5,411,000 |
-//! | 1 h, 1.5 times the quota | 794,000 (1,202,000 calls, a third of which are refused) | 5,770,000 | 922,000 |
+//! | 1 h, 1.5 times the quota | 794,000 (1,202,000 calls, three in ten of them refused) | 5,770,000 | 954,000 |
 //! | 24 h, 0.83 of the quota | 1,123,000 (2.3 s) | 3,090,000 | 3,930,000 |
 //!
 //! Above the quota three calls are decided about for every two attempts, so that attempts alone fall short of a million there.
