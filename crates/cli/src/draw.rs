@@ -1,6 +1,8 @@
 //! Drawing plots as SVG without any script. Colours are those of the light theme; the page's style sheet finds them by
 //! their values and replaces them where the reader prefers a dark one.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
@@ -66,6 +68,21 @@ pub(crate) fn svg(sheet: &Sheet<'_>, draw: impl FnOnce(&Area<'_>) -> Drawn) -> R
 
 pub(crate) fn text(size: i32, colour: &RGBColor) -> TextStyle<'_> {
     TextStyle::from(("sans-serif", size).into_font()).color(colour)
+}
+
+/// The axes of a plot: a range across, and from nothing to a top.
+pub(crate) fn frame<'a, 'b>(
+    area: &'a Area<'b>,
+    sheet: &Sheet<'_>,
+    across: Range<f64>,
+    top: f64,
+) -> Result<Chart<'a, 'b>, DrawingAreaErrorKind<std::io::Error>> {
+    ChartBuilder::on(area)
+        .margin_top(10 * FINE)
+        .margin_right(sheet.right * FINE)
+        .x_label_area_size(30 * FINE)
+        .y_label_area_size(54 * FINE)
+        .build_cartesian_2d(across, 0.0..top)
 }
 
 pub(crate) fn mesh(

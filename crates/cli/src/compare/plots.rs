@@ -7,7 +7,7 @@ use sluicegate_sim::{Second, Sorted};
 use super::clients::Kind;
 use super::measure::Measured;
 use super::scenario::{Oracle, Scenario};
-use crate::draw::{FINE, INK, Line, PAUSE, QUIET, Sheet, TEXT, TROUBLE, draw, mesh, smooth, svg, text, top};
+use crate::draw::{FINE, INK, Line, PAUSE, QUIET, Sheet, TEXT, TROUBLE, draw, frame, mesh, smooth, svg, text, top};
 use crate::exit::Failure;
 
 /// Seconds over which rates are averaged.
@@ -89,12 +89,7 @@ pub(crate) fn waits(scenario: &Scenario, oracle: &Oracle, clients: &[Measured], 
     let alt = "share of calls admitted within a time of their arrival";
     let sheet = Sheet { size: (width, 320), right: room(&lines), alt };
     svg(&sheet, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin_top(10 * FINE)
-            .margin_right(sheet.right * FINE)
-            .x_label_area_size(30 * FINE)
-            .y_label_area_size(54 * FINE)
-            .build_cartesian_2d(0.0..end, 0.0..100.0)?;
+        let mut chart = frame(area, &sheet, 0.0..end, 100.0)?;
         mesh(&mut chart, sheet.size.0, &|value| format!("{value:.0} s"), &|value| format!("{value:.0} %"))?;
         draw(area, &mut chart, &lines)
     })

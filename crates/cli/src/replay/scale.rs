@@ -5,7 +5,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use sluicegate_sim::Played;
 
 use super::rebuild::Rebuilt;
-use crate::draw::{FINE, GRID, INK, Line, Sheet, TEXT, draw, svg, text};
+use crate::draw::{FINE, GRID, INK, Line, Sheet, TEXT, draw, frame, svg, text};
 use crate::exit::Failure;
 
 /// Points of a line at most while calls come, and as many again while the last answers do.
@@ -82,12 +82,7 @@ impl Scale {
             Sheet { size: (width, 260), right: 84, alt: "calls made and answered and attempts refused per minute" };
         let end = self.part_us as f64 * self.parts as f64 / 60e6;
         svg(&sheet, |area| {
-            let mut chart = ChartBuilder::on(area)
-                .margin_top(10 * FINE)
-                .margin_right(sheet.right * FINE)
-                .x_label_area_size(30 * FINE)
-                .y_label_area_size(54 * FINE)
-                .build_cartesian_2d(0.0..end, 0.0..top)?;
+            let mut chart = frame(area, &sheet, 0.0..end, top)?;
             let fine = FINE.unsigned_abs();
             chart
                 .configure_mesh()

@@ -6,7 +6,7 @@ use super::build::Point;
 use super::figures::Median;
 use super::play::{Outcome, Seconds};
 use super::sweep::Axis;
-use crate::draw::{FINE, Line, PAUSE, QUIET, Sheet, TROUBLE, draw, mesh, smooth, svg};
+use crate::draw::{Line, PAUSE, QUIET, Sheet, TROUBLE, draw, frame, mesh, smooth, svg};
 use crate::exit::Failure;
 
 /// Refused attempts; `--bad` of the style sheet.
@@ -99,12 +99,7 @@ pub(crate) fn sweep(
     let right = 14 + 8 * i32::try_from(longest).unwrap_or(16).min(20);
     let sheet = Sheet { size, right, alt: "a figure of each policy along the sweep" };
     svg(&sheet, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin_top(10 * FINE)
-            .margin_right(sheet.right * FINE)
-            .x_label_area_size(30 * FINE)
-            .y_label_area_size(54 * FINE)
-            .build_cartesian_2d(from..to, 0.0..top)?;
+        let mut chart = frame(area, &sheet, from..to, top)?;
         let digits = usize::from(top < 5.0);
         // Steps of less than one would be told alike.
         let fine = usize::from(top < 5.0);
@@ -147,12 +142,7 @@ pub(crate) fn timeline(
     let sheet = Sheet { size, right: 84, alt: "calls made, answered and refused per second" };
     let end = end as f64;
     svg(&sheet, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin_top(10 * FINE)
-            .margin_right(sheet.right * FINE)
-            .x_label_area_size(30 * FINE)
-            .y_label_area_size(54 * FINE)
-            .build_cartesian_2d(0.0..end, 0.0..top)?;
+        let mut chart = frame(area, &sheet, 0.0..end, top)?;
         let (from, to) = point.measured();
         let second = |us: u64| us as f64 / 1e6;
         let (from, to) = (second(from.as_micros()), second(to.as_micros()));
