@@ -7,14 +7,18 @@ use super::store::Store;
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Stands for the parent of a node that is in no tree.
+const OUT: u32 = u32::MAX - 1;
+
 /// What a tree keeps in each of its nodes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Links {
     children: [u32; 2],
+    parent: u32,
 }
 
 impl Links {
-    pub(super) const NEW: Self = Self { children: [NONE; 2] };
+    pub(super) const NEW: Self = Self { children: [NONE; 2], parent: OUT };
 }
 
 /// An item that can be in a tree of the order `O`; its key stays the same while it is.
@@ -28,8 +32,9 @@ pub(super) trait Node<O> {
 /// A treap: ordered by key from left to right and by rank from the top down, where a node's rank is a hash of its number.
 /// So its shape is that of a tree built in random order, whatever the order of insertion, and the same in every run.
 ///
-/// `first` and `last` take constant time, all else time in the logarithm of the size. Most nodes come in at the end and go
-/// at the beginning, which needs no comparing. No two nodes may have the same key.
+/// `first` and `last` take constant time. So do, on average, taking a node out and putting one in before or after all
+/// others, which is most of what happens; all else takes time in the logarithm of the size. No two nodes may have the same
+/// key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tree<O> {
     root: u32,
@@ -77,28 +82,39 @@ impl<O> Tree<O> {
     /// Puts a node in that is in no tree of this order.
     pub(super) fn insert<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) {
         if self.root == NONE {
-            nodes[node].links_mut().children = [NONE; 2];
+            *nodes[node].links_mut() = Links { children: [NONE; 2], parent: NONE };
             (self.root, self.first, self.last) = (node, node, node);
             return;
         }
         let key = nodes[node].key();
+        if nodes[self.last].key() < key {
+            self.extend(nodes, self.last, node, RIGHT);
+            self.last = node;
+        } else if key < nodes[self.first].key() {
+            self.extend(nodes, self.first, node, LEFT);
+            self.first = node;
+        } else {
+            self.insert_between(nodes, node, &key);
+        }
+    }
+
+    /// Puts a node in beyond the outermost one of this side.
+    fn extend<T: Node<O>>(&mut self, nodes: &mut Store<T>, outermost: u32, node: u32, side: usize) {
+        let rank_of_node = rank(node);
+        let (mut below, mut at) = (NONE, outermost);
+        while at != NONE && rank(at) < rank_of_node {
+            (below, at) = (at, nodes[at].links().parent);
+        }
+        nodes[node].links_mut().children[side] = NONE;
+        self.put(nodes, (node, 1 - side), below);
+        self.put(nodes, if at == NONE { ROOT } else { (at, side) }, node);
+    }
+
+    fn insert_between<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32, key: &T::Key) {
         let rank_of_node = rank(node);
         let (mut hole, mut at) = (ROOT, self.root);
-        if nodes[self.last].key() < key {
-            self.last = node;
-            while at != NONE && rank(at) > rank_of_node {
-                hole = (at, RIGHT);
-                at = child(nodes, at, RIGHT);
-            }
-            self.put(nodes, hole, node);
-            nodes[node].links_mut().children = [at, NONE];
-            return;
-        }
-        if key < nodes[self.first].key() {
-            self.first = node;
-        }
         while at != NONE && rank(at) > rank_of_node {
-            let side = usize::from(nodes[at].key() < key);
+            let side = usize::from(nodes[at].key() < *key);
             hole = (at, side);
             at = child(nodes, at, side);
         }
@@ -106,7 +122,7 @@ impl<O> Tree<O> {
         // What was there is split between the two sides of the node.
         let (mut below, mut above) = ((node, LEFT), (node, RIGHT));
         while at != NONE {
-            if nodes[at].key() < key {
+            if nodes[at].key() < *key {
                 self.put(nodes, below, at);
                 below = (at, RIGHT);
                 at = child(nodes, at, RIGHT);
@@ -122,30 +138,18 @@ impl<O> Tree<O> {
 
     /// Takes a node out; says whether it was in.
     pub(super) fn remove<T: Node<O>>(&mut self, nodes: &mut Store<T>, node: u32) -> bool {
-        let (mut hole, mut at) = (ROOT, self.root);
-        if node == self.first {
-            while at != node {
-                hole = (at, LEFT);
-                at = child(nodes, at, LEFT);
-            }
-        } else {
-            let key = nodes[node].key();
-            while at != node {
-                if at == NONE {
-                    return false;
-                }
-                let side = usize::from(nodes[at].key() < key);
-                hole = (at, side);
-                at = child(nodes, at, side);
-            }
-        }
-        let [mut below, mut above] = nodes[node].links().children;
+        let Links { children: [mut below, mut above], parent } = *nodes[node].links();
+        let mut hole = match parent {
+            OUT => return false,
+            NONE => ROOT,
+            parent => (parent, usize::from(child(nodes, parent, RIGHT) == node)),
+        };
         // Nothing is beyond the first and the last, so the next one is the nearest on the inner side, or the one above.
         if node == self.first {
-            self.first = if above == NONE { hole.0 } else { outermost(nodes, above, LEFT) };
+            self.first = if above == NONE { parent } else { outermost(nodes, above, LEFT) };
         }
         if node == self.last {
-            self.last = if below == NONE { hole.0 } else { outermost(nodes, below, RIGHT) };
+            self.last = if below == NONE { parent } else { outermost(nodes, below, RIGHT) };
         }
         while below != NONE && above != NONE {
             if rank(below) > rank(above) {
@@ -159,6 +163,7 @@ impl<O> Tree<O> {
             }
         }
         self.put(nodes, hole, if below == NONE { above } else { below });
+        nodes[node].links_mut().parent = OUT;
         true
     }
 
@@ -203,6 +208,9 @@ impl<O> Tree<O> {
         match hole {
             ROOT => self.root = node,
             (parent, side) => nodes[parent].links_mut().children[side] = node,
+        }
+        if node != NONE {
+            nodes[node].links_mut().parent = hole.0;
         }
     }
 }
