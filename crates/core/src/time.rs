@@ -55,6 +55,11 @@ impl Timestamp {
         Self(self.0.saturating_add(micros(duration)))
     }
 
+    /// The same for microseconds, for what is asked with each attempt.
+    pub(crate) const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// The moment `duration` earlier, at least the origin.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
@@ -64,7 +69,12 @@ impl Timestamp {
     /// How long after `earlier` this is; zero where it is not after it.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.micros_since(earlier))
+    }
+
+    /// The same in microseconds, for what is asked with each attempt.
+    pub(crate) const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -1,7 +1,5 @@
 //! From submitted to queued: what is known at once of a call's chances, and how late it may start.
 
-use core::time::Duration;
-
 use super::calls::CallState;
 use super::event::Event;
 use super::explain::Standing;
@@ -85,33 +83,36 @@ impl Engine {
         if !full && call.deadline.is_none() && target.is_none() {
             return self.some_start(now, call).map(|()| None);
         }
-        let earliest = self.earliest_start(now, call)?;
         let ahead = self.ahead(call);
         let by_quotas = self.drain_by_quotas(call, ahead);
         let drain = by_quotas.max(self.drain_by_slots(call, now, ahead));
+        // A deadline is given up only on what is certain: the first of those ahead may start now, and while the queue is
+        // young, for twice as long as the call has, there may be more slots again in time.
+        let young = call.deadline.is_none_or(|deadline| {
+            self.model(call.model).queue.was_empty(now, deadline.micros_since(now).saturating_mul(2))
+        });
+        let certain = now.plus_micros(if young { by_quotas } else { drain });
+        // Most calls may wait for some endpoint, whichever is the earliest.
+        if !full && target.is_none() && latest.is_some_and(|latest| certain <= latest && self.starts_by(now, call, latest)) {
+            return Ok(None);
+        }
+        let earliest = self.earliest_start(now, call)?;
         let mut other = None;
         if full {
             let weight = self.policy.weight(call.tenant);
             other = self.calls.holders.gives_way(call.tenant, weight);
             if other.is_none() {
-                return Err((Refusal::QueueFull, after(now, earliest.saturating_add(drain))));
+                return Err((Refusal::QueueFull, after(now, earliest.plus_micros(drain))));
             }
         }
         // Those ahead take what is there first: `earliest` is theirs.
-        let turn = earliest.saturating_add(drain);
+        let turn = earliest.plus_micros(drain);
         if target.is_some_and(|target| turn > now.saturating_add(target)) {
             return Err((Refusal::TargetWait, Some(turn)));
         }
-        // A deadline is given up only on what is certain: the first of those ahead may start now, and while the queue is
-        // young, for twice as long as the call has, there may be more slots again in time.
-        let young = call.deadline.is_none_or(|deadline| {
-            self.model(call.model).queue.was_empty(now, deadline.saturating_since(now).saturating_mul(2))
-        });
-        let certain = if young { by_quotas } else { drain };
-        let start = earliest.max(now.saturating_add(certain));
-        if let Some(latest) = latest.filter(|latest| start > *latest) {
+        if let Some(latest) = latest.filter(|latest| earliest.max(certain) > *latest) {
             let drain = by_quotas.max(self.drain_by_slots(call, earliest, ahead));
-            return Err((Refusal::Deadline, (latest >= now).then(|| earliest.saturating_add(drain))));
+            return Err((Refusal::Deadline, (latest >= now).then(|| earliest.plus_micros(drain))));
         }
         Ok(other)
     }
@@ -120,7 +121,7 @@ impl Engine {
     fn give_way(&mut self, now: Timestamp, slot: Slot) {
         let call = self.calls.states[slot].call();
         let retry_at = match self.earliest_start(now, &call) {
-            Ok(earliest) => after(now, earliest.saturating_add(self.drain_time(&call, now))),
+            Ok(earliest) => after(now, earliest.plus_micros(self.drain_time(&call, now))),
             Err((_, retry_at)) => retry_at,
         };
         self.end(now, slot, EndReason::Refused { why: Refusal::QueueFull, retry_at });
@@ -135,6 +136,22 @@ impl Engine {
             }
         }
         self.earliest_start(now, call).map(|_| ())
+    }
+
+    /// Whether an endpoint could start the call by then if no other call were waiting.
+    fn starts_by(&mut self, now: Timestamp, call: &Call, latest: Timestamp) -> bool {
+        for index in 0.. {
+            let Some(endpoint) = self.model(call.model).candidates.endpoints.get(index).copied() else { break };
+            let at = match self.start(now, endpoint, call.tokens) {
+                Start::Now | Start::AfterAReport => now,
+                Start::At(at, _) => at,
+                Start::Unusable(_) | Start::Never { .. } => continue,
+            };
+            if at <= latest {
+                return true;
+            }
+        }
+        false
     }
 
     /// When an endpoint could start the call if no other call were waiting, or why none ever could.
@@ -163,11 +180,12 @@ impl Engine {
     /// before it are served as well. `None` where the service takes longer than the call had from the beginning.
     pub(super) fn retry_at(&self, call: &Call, submitted: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
         let latest = self.latest_start(call, submitted)?;
-        (latest >= submitted).then(|| earliest.saturating_add(self.drain_time(call, earliest)))
+        (latest >= submitted).then(|| earliest.plus_micros(self.drain_time(call, earliest)))
     }
 
-    /// How long those who wait before one more call like this keep its pools and its endpoints busy, by the limits of `now`.
-    fn drain_time(&self, call: &Call, now: Timestamp) -> Duration {
+    /// How long those who wait before one more call like this keep its pools and its endpoints busy, by the limits of `now`:
+    /// in microseconds.
+    fn drain_time(&self, call: &Call, now: Timestamp) -> u64 {
         let ahead = self.ahead(call);
         self.drain_by_quotas(call, ahead).max(self.drain_by_slots(call, now, ahead))
     }
@@ -177,21 +195,21 @@ impl Engine {
     }
 
     /// The same by slots alone: zero where an endpoint is not known to lack them.
-    fn drain_by_slots(&self, call: &Call, now: Timestamp, ahead: Ahead) -> Duration {
+    fn drain_by_slots(&self, call: &Call, now: Timestamp, ahead: Ahead) -> u64 {
         let mut rate = 0_u64;
         for id in &self.model(call.model).candidates.endpoints {
             let slots = self.slots_of(*id, now);
             if slots == u64::MAX || ahead.calls == 0 {
-                return Duration::ZERO;
+                return 0;
             }
             let endpoint = &self.endpoints[usize::from(id.0)];
             let mean = micros(endpoint.service_times.times(call.max_tokens).mean());
             if mean == 0 {
-                return Duration::ZERO;
+                return 0;
             }
             rate = rate.saturating_add(ratio(slots, MINUTE_US, mean));
         }
-        Duration::from_micros(ratio(ahead.calls, MINUTE_US, rate))
+        ratio(ahead.calls, MINUTE_US, rate)
     }
 
     /// How many attempts an endpoint carries at once, as far as that is known.
@@ -202,9 +220,9 @@ impl Engine {
     }
 
     /// The same by quotas alone, by what those who wait are expected to be settled at.
-    fn drain_by_quotas(&self, call: &Call, Ahead { calls, tokens }: Ahead) -> Duration {
+    fn drain_by_quotas(&self, call: &Call, Ahead { calls, tokens }: Ahead) -> u64 {
         if calls == 0 {
-            return Duration::ZERO;
+            return 0;
         }
         let state = self.model(call.model);
         let tokens = ratio(tokens, state.spent_permille, 1_000);
@@ -216,7 +234,7 @@ impl Engine {
             }
             ratio(amount, MINUTE_US, rate)
         };
-        Duration::from_micros(drain(tokens, Quota::Tokens).max(drain(calls, Quota::Requests)))
+        drain(tokens, Quota::Tokens).max(drain(calls, Quota::Requests))
     }
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
@@ -235,9 +253,9 @@ impl Engine {
         submitted: Timestamp,
         max_tokens: Option<u32>,
     ) -> Due {
-        let within = deadline.unwrap_or(Timestamp::MAX).saturating_since(submitted);
+        let within = deadline.unwrap_or(Timestamp::MAX).micros_since(submitted);
         let young = self.model(model).queue.was_empty(submitted, within);
-        let (within, class) = (micros(within), LengthClass::of(max_tokens));
+        let class = LengthClass::of(max_tokens);
         let mut due = Due { deadline, submitted, within, share: share_of(within), young, class, forgone: 0 };
         let most = within - within / CHANCE_WAITS;
         // Most often the first endpoint is quick enough.
@@ -284,7 +302,8 @@ impl Engine {
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, due: &Due) -> Option<Timestamp> {
         let allowance = self.allowance_at(endpoint, due).saturating_sub(due.forgone);
         let latest = Timestamp::from_micros(due.deadline?.as_micros().saturating_sub(allowance));
-        let in_flight = self.endpoints[usize::from(endpoint.0)].concurrency.in_flight();
-        Some(if in_flight == 0 { latest.max(due.submitted) } else { latest })
+        let may_try =
+            || latest < due.submitted && self.endpoints[usize::from(endpoint.0)].concurrency.in_flight() == 0;
+        Some(if may_try() { due.submitted } else { latest })
     }
 }

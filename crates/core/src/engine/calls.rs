@@ -42,22 +42,22 @@ enum Stage {
 pub(super) struct CallState {
     pub(super) place: Place,
     in_order: Links,
-    /// The neighbours among what its tenant holds.
+    /// The neighbours among what its tenant holds: this and `newer`.
     pub(super) older: u32,
-    pub(super) newer: u32,
     /// While it waits: from when on it is too late to be started, or the end of time. While it is delayed: until when.
     /// While it is out: its attempt.
     about: u64,
     by_time: Links,
+    pub(super) newer: u32,
     pub(super) id: CallId,
     by_deadline: Links,
+    charged: u32,
     deadline: Timestamp,
     pub(super) tokens: u64,
     pub(super) submitted: Timestamp,
     affinity: u64,
     fingerprint: u64,
     delay: u64,
-    charged: u32,
     /// The cap on its answer that it is sent with, where that is lower than its own; 0 for none.
     capped: u32,
     pub(super) tenant: TenantId,

@@ -1,7 +1,5 @@
 //! The calls that wait for one model: fair between tenants, by priority and age within one.
 
-use core::time::Duration;
-
 use super::calls::{ByDeadline, CallState, InOrder};
 use super::io::{CallId, TenantId};
 use super::store::{Named, Slot, Store};
@@ -141,9 +139,9 @@ impl Queue {
         self.by_deadline.at_or_after(calls, &(due, CallId(0)))
     }
 
-    /// Whether nobody waited at some time in the `within` before `at`.
-    pub(super) fn was_empty(&self, at: Timestamp, within: Duration) -> bool {
-        self.calls == 0 || at.saturating_since(self.since) < within
+    /// Whether nobody waited at some time in the `within` microseconds before `at`.
+    pub(super) fn was_empty(&self, at: Timestamp, within: u64) -> bool {
+        self.calls == 0 || at.micros_since(self.since) < within
     }
 
     /// The least urgent call of those that have a deadline.

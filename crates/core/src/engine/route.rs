@@ -30,8 +30,8 @@ pub(super) enum Route {
 pub(super) struct Tier {
     /// Where it ends in the model's list; it begins where the one before ends.
     until: usize,
-    /// How long a call waits for the tiers before.
-    patience: Duration,
+    /// How long a call waits for the tiers before, in microseconds.
+    patience: u64,
 }
 
 /// The endpoints that may serve a model, best tier first.
@@ -61,7 +61,8 @@ impl Candidates {
 
     /// How long a call waits for others before the endpoint at this place serves it.
     pub(super) fn patience_at(&self, place: usize) -> Duration {
-        self.tiers.iter().find(|tier| place < tier.until).map_or(Duration::ZERO, |tier| tier.patience)
+        let tier = self.tiers.iter().find(|tier| place < tier.until);
+        Duration::from_micros(tier.map_or(0, |tier| tier.patience))
     }
 
     fn add_groups(&mut self, policy: &Policy, model: ModelId, first: Duration, later: Duration) {
@@ -81,7 +82,7 @@ impl Candidates {
                     }
                 }
             }
-            self.tiers.push(Tier { until: self.endpoints.len(), patience });
+            self.tiers.push(Tier { until: self.endpoints.len(), patience: micros(patience) });
         }
     }
 }
@@ -139,7 +140,7 @@ impl Engine {
             let Some(Tier { until, patience }) = self.model(model).candidates.tiers.get(tier).copied() else {
                 break;
             };
-            let since = submitted.saturating_add(patience);
+            let since = submitted.plus_micros(patience);
             if now < since && prospect.within(since) {
                 prospect.wake = sooner(prospect.wake, since);
                 break;
