@@ -41,6 +41,28 @@ pub struct ServiceTimes {
     classes: [Option<Box<ServiceTime>>; CLASSES],
     /// Which classes had an answer since half of what is remembered was last forgotten.
     heard: [bool; CLASSES],
+    /// Of each class, so that nothing has to be looked up with each call.
+    bounds: [Bounds; CLASSES],
+}
+
+/// Within how many microseconds nearly every attempt ends, and most do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    usual: u64,
+    pub(crate) least: u64,
+}
+
+impl Bounds {
+    const NONE: Self = Self { usual: 0, least: 0 };
+
+    const fn of(times: &ServiceTime) -> Self {
+        Self { usual: times.allowance_us(), least: times.least_allowance_us() }
+    }
+
+    /// What must be allowed for in a call of which a few slow answers may take so much.
+    pub(crate) fn within(self, share: u64) -> u64 {
+        if self.usual <= share { self.usual } else { self.least.max(share).min(self.usual) }
+    }
 }
 
 /// What [`ServiceTimes`] remember beyond the life of their process.
@@ -75,17 +97,16 @@ pub(crate) const fn share_of(within: u64) -> u64 {
     within.saturating_mul(SERVICE_TIME_SHARE_PERMILLE) / 1_000
 }
 
-/// What must be allowed for in a call of which a few slow answers may take so much, in microseconds.
-pub(crate) fn bounded(times: &ServiceTime, share: u64) -> u64 {
-    let usual = times.allowance_us();
-    if usual <= share { usual } else { times.least_allowance_us().max(share).min(usual) }
-}
-
 impl ServiceTimes {
     /// Nothing seen yet: no time is allowed for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { all: ServiceTime::new(), classes: [const { None }; CLASSES], heard: [false; CLASSES] }
+        Self {
+            all: ServiceTime::new(),
+            classes: [const { None }; CLASSES],
+            heard: [false; CLASSES],
+            bounds: [Bounds::NONE; CLASSES],
+        }
     }
 
     /// One attempt, whose answer was allowed `max_tokens` tokens, was served in `took`. Returns whether an allowance may have
@@ -108,7 +129,16 @@ impl ServiceTimes {
             moved |= times.observe(took) || counted != (times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
             self.heard[class] = true;
         }
+        if moved {
+            self.bind();
+        }
         moved
+    }
+
+    fn bind(&mut self) {
+        for class in 0..CLASSES {
+            self.bounds[class] = Bounds::of(self.of(LengthClass(class)));
+        }
     }
 
     /// What must be allowed for so that nearly every attempt for an answer of at most `max_tokens` ends within it.
@@ -138,7 +168,7 @@ impl ServiceTimes {
     /// ```
     #[must_use]
     pub fn allowance_within(&self, within: Duration, max_tokens: Option<u32>) -> Duration {
-        Duration::from_micros(bounded(self.times(max_tokens), share_of(micros(within))))
+        Duration::from_micros(self.bounds(LengthClass::of(max_tokens)).within(share_of(micros(within))))
     }
 
     /// A bound that at least `permille` thousandths of the recent service times of such answers do not exceed, at most an
@@ -162,12 +192,17 @@ impl ServiceTimes {
         }
     }
 
+    /// What is allowed for in a class.
+    pub(crate) const fn bounds(&self, LengthClass(class): LengthClass) -> Bounds {
+        self.bounds[class]
+    }
+
     /// What must be allowed for in a call that has `within`, by the distributions in use, each once.
     pub fn allowances(&self, within: Duration) -> impl Iterator<Item = Duration> {
         let used = self.classes.iter().flatten().filter(|times| times.seen() >= SERVICE_TIME_CLASS_AT_LEAST);
         core::iter::once(&self.all)
             .chain(used.map(|times| &**times))
-            .map(move |times| Duration::from_micros(bounded(times, share_of(micros(within)))))
+            .map(move |times| Duration::from_micros(Bounds::of(times).within(share_of(micros(within)))))
     }
 
     /// What is worth remembering.
@@ -188,6 +223,7 @@ impl ServiceTimes {
             }
         }
         times.heard = [true; CLASSES];
+        times.bind();
         times
     }
 }

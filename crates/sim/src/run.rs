@@ -266,24 +266,21 @@ impl<'a> Player<'a> {
     }
 
     fn next(&self) -> Option<(Timestamp, Step)> {
-        let (mut first, mut what) = (Timestamp::MAX, None);
-        // The last of them first, since those that go first take precedence.
+        let (mut first, mut what) = (Timestamp::MAX, Step::End);
+        // Of what happens at one moment, the first of these goes first.
         let mut look = |at: Option<Timestamp>, step| {
-            if let Some(at) = at
-                && at <= first
-            {
-                (first, what) = (at, Some(step));
-            }
+            let at = at.unwrap_or(Timestamp::MAX);
+            (first, what) = if at < first { (at, step) } else { (first, what) };
         };
-        look(self.wake, Step::Wake);
-        look(self.timers.peek(), Step::Timer);
-        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
-        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
-        look(self.dues.peek(), Step::Due);
-        look(self.returning.front().map(|first| first.0), Step::Return);
-        look(self.reaching.front().map(|first| first.0), Step::Reach);
         look(self.ending.peek(), Step::End);
-        what.map(|step| (first, step))
+        look(self.reaching.front().map(|first| first.0), Step::Reach);
+        look(self.returning.front().map(|first| first.0), Step::Return);
+        look(self.dues.peek(), Step::Due);
+        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
+        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
+        look(self.timers.peek(), Step::Timer);
+        look(self.wake, Step::Wake);
+        (first < Timestamp::MAX).then_some((first, what))
     }
 
     fn step(&mut self, now: Timestamp, step: Step) -> Result<(), RunError> {

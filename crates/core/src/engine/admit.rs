@@ -14,7 +14,7 @@ use crate::defaults::{CHANCE_WAITS, SERVICE_TIME_CHANCE_PERMILLE};
 use crate::outcome::Quota;
 use crate::policy::{EndpointId, ModelId};
 use crate::ratio::ratio;
-use crate::service_times::{LengthClass, bounded, share_of};
+use crate::service_times::{LengthClass, share_of};
 use crate::time::{Timestamp, micros};
 
 const MINUTE_US: u64 = 60_000_000;
@@ -287,8 +287,8 @@ impl Engine {
 
     /// How long an answer is expected to take at `endpoint`, in microseconds.
     fn allowance_at(&self, endpoint: EndpointId, due: &Due) -> u64 {
-        let times = self.endpoints[usize::from(endpoint.0)].service_times.of(due.class);
-        if due.young { times.least_allowance_us() } else { bounded(times, due.share) }
+        let bounds = self.endpoints[usize::from(endpoint.0)].service_times.bounds(due.class);
+        if due.young { bounds.least } else { bounds.within(due.share) }
     }
 
     /// The last moment at which a start at `endpoint` still leads to an answer in time.
