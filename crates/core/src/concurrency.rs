@@ -211,23 +211,29 @@ impl AdaptiveConcurrency {
 
     /// The limit in force at `now`, in attempts.
     #[must_use]
+    #[inline]
     pub fn limit(&self, now: Timestamp) -> Option<u64> {
-        let carried = self.carried?;
+        self.carried.map(|carried| self.grown(now, carried))
+    }
+
+    /// What a limit has grown to at `now` that was set at what was carried.
+    #[inline(never)]
+    fn grown(&self, now: Timestamp, carried: u64) -> u64 {
         let most = carried.max(match self.strain_at(now) {
             Some(strain) => strain.carried,
             // As far as it was used: what nobody needed teaches nothing, and time alone must not let a crowd in.
             None => self.held.saturating_mul(2).saturating_add(2),
         });
-        let Some(growing) = self.calm(now).checked_sub(self.plateau) else { return Some(carried) };
+        let Some(growing) = self.calm(now).checked_sub(self.plateau) else { return carried };
         let steps = micros(growing) / micros(CAPACITY_STEP) + 1;
         let mut limit = carried;
         for step in 1..=steps {
             if limit >= most {
-                return Some(most);
+                return most;
             }
             limit = limit.saturating_add(if step <= CAPACITY_CAREFUL_STEPS { 1 } else { (limit / 2).max(1) });
         }
-        Some(limit.min(most))
+        limit.min(most)
     }
 
     /// When the limit of `now` next grows, where it holds something back.

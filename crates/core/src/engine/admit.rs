@@ -226,15 +226,15 @@ impl Engine {
         }
         let state = self.model(call.model);
         let tokens = ratio(tokens, state.spent_permille, 1_000);
-        let drain = |amount: u64, quota: Quota| {
-            let mut rate = 0_u64;
-            for pool in &state.candidates.pools {
-                let Some(limit) = self.pools[usize::from(pool.0)].limit(quota) else { return 0 };
-                rate = rate.saturating_add(limit);
-            }
-            ratio(amount, MINUTE_US, rate)
-        };
-        drain(tokens, Quota::Tokens).max(drain(calls, Quota::Requests))
+        let (mut requests_rate, mut tokens_rate) = (Some(0_u64), Some(0_u64));
+        let sum = |rate: Option<u64>, limit: Option<u64>| Some(rate?.saturating_add(limit?));
+        for pool in &state.candidates.pools {
+            let pool = &self.pools[usize::from(pool.0)];
+            requests_rate = sum(requests_rate, pool.limit(Quota::Requests));
+            tokens_rate = sum(tokens_rate, pool.limit(Quota::Tokens));
+        }
+        let drain = |amount: u64, rate: Option<u64>| rate.map_or(0, |rate| ratio(amount, MINUTE_US, rate));
+        drain(tokens, tokens_rate).max(drain(calls, requests_rate))
     }
 
     /// The last moment at which a start still leads to an answer in time, at the quickest of its endpoints.
