@@ -12,13 +12,13 @@ pub(crate) struct TimeQueue<T> {
     sorted: VecDeque<(Timestamp, T)>,
     strays: BinaryHeap<Reverse<(Timestamp, u64, T)>>,
     next: u64,
-    /// The time of the first, since it is asked for far more often than it changes.
-    first: Option<Timestamp>,
+    /// The time of the first, since it is asked for far more often than it changes; the end of time where there is none.
+    first: Timestamp,
 }
 
 impl<T: Ord> Default for TimeQueue<T> {
     fn default() -> Self {
-        Self { sorted: VecDeque::new(), strays: BinaryHeap::new(), next: 0, first: None }
+        Self { sorted: VecDeque::new(), strays: BinaryHeap::new(), next: 0, first: Timestamp::MAX }
     }
 }
 
@@ -30,25 +30,23 @@ impl<T: Ord + Copy> TimeQueue<T> {
             self.next += 1;
             self.strays.push(Reverse((at, self.next, thing)));
         }
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.first = self.first.min(at);
     }
 
-    pub(crate) const fn peek(&self) -> Option<Timestamp> {
+    /// When the first is due; the end of time where there is none.
+    pub(crate) const fn first(&self) -> Timestamp {
         self.first
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Timestamp, T)> {
-        let at = self.first?;
+        let at = self.first;
         let thing = match self.sorted.front() {
             Some(sorted) if sorted.0 == at => self.sorted.pop_front()?.1,
             _ => self.strays.pop()?.0.2,
         };
-        let sorted = self.sorted.front().map(|first| first.0);
-        let stray = self.strays.peek().map(|stray| stray.0.0);
-        self.first = match (sorted, stray) {
-            (Some(sorted), Some(stray)) => Some(sorted.min(stray)),
-            (sorted, stray) => sorted.or(stray),
-        };
+        let sorted = self.sorted.front().map_or(Timestamp::MAX, |first| first.0);
+        let stray = self.strays.peek().map_or(Timestamp::MAX, |stray| stray.0.0);
+        self.first = sorted.min(stray);
         Some((at, thing))
     }
 }
@@ -63,9 +61,9 @@ mod tests {
         for (at, thing) in [(5, 'a'), (9, 'b'), (3, 'c'), (9, 'd'), (3, 'e'), (7, 'f')] {
             queue.push(Timestamp::from_micros(at), thing);
         }
-        assert_eq!(queue.peek(), Some(Timestamp::from_micros(3)));
+        assert_eq!(queue.first(), Timestamp::from_micros(3));
         let out: String = std::iter::from_fn(|| queue.pop()).map(|(_, thing)| thing).collect();
         assert_eq!(out, "ceafbd");
-        assert_eq!(queue.peek(), None);
+        assert_eq!(queue.first(), Timestamp::MAX);
     }
 }

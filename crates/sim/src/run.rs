@@ -268,18 +268,18 @@ impl<'a> Player<'a> {
     fn next(&self) -> Option<(Timestamp, Step)> {
         let (mut first, mut what) = (Timestamp::MAX, Step::End);
         // Of what happens at one moment, the first of these goes first.
-        let mut look = |at: Option<Timestamp>, step| {
-            let at = at.unwrap_or(Timestamp::MAX);
+        let mut look = |at: Timestamp, step| {
             (first, what) = if at < first { (at, step) } else { (first, what) };
         };
-        look(self.ending.peek(), Step::End);
-        look(self.reaching.front().map(|first| first.0), Step::Reach);
-        look(self.returning.front().map(|first| first.0), Step::Return);
-        look(self.dues.peek(), Step::Due);
-        look(self.books.arrivals.get(self.next_arrival).map(|arrival| arrival.at), Step::Arrive);
-        look(self.users.as_ref().and_then(ClosedLoop::peek), Step::User);
-        look(self.timers.peek(), Step::Timer);
-        look(self.wake, Step::Wake);
+        let never = Timestamp::MAX;
+        look(self.ending.first(), Step::End);
+        look(self.reaching.front().map_or(never, |first| first.0), Step::Reach);
+        look(self.returning.front().map_or(never, |first| first.0), Step::Return);
+        look(self.dues.first(), Step::Due);
+        look(self.books.arrivals.get(self.next_arrival).map_or(never, |arrival| arrival.at), Step::Arrive);
+        look(self.users.as_ref().and_then(ClosedLoop::peek).unwrap_or(never), Step::User);
+        look(self.timers.first(), Step::Timer);
+        look(self.wake.unwrap_or(never), Step::Wake);
         (first < Timestamp::MAX).then_some((first, what))
     }
 

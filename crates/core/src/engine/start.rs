@@ -77,7 +77,7 @@ impl Engine {
     /// Whether the call in `slot`, which is first of all, is known to wait; then until when, if that is known.
     pub(super) fn is_stuck(&self, now: Timestamp, slot: Slot) -> Option<Option<Timestamp>> {
         let Stuck { call, changes, from, until, at } = self.stuck?;
-        let known = call == self.calls.states[slot].id && changes == self.all_changes() && from <= now && now < until;
+        let known = from <= now && now < until && call == self.calls.states[slot].id && changes == self.all_changes();
         known.then_some(at)
     }
 
