@@ -174,9 +174,15 @@ impl Service {
     pub(crate) fn pass(&mut self, now: Timestamp) -> Timestamp {
         let now = self.now.max(now);
         self.now = now;
-        if now < self.quiet_until {
-            return now;
+        if now >= self.quiet_until {
+            self.change(now);
         }
+        now
+    }
+
+    /// Does what happens up to `now`, and finds out until when nothing happens.
+    #[inline(never)]
+    fn change(&mut self, now: Timestamp) {
         let mut quiet_until =
             Timestamp::from_micros((now.as_micros() / SECOND_US).saturating_add(1).saturating_mul(SECOND_US));
         for (lane, books) in self.lanes.iter_mut().zip(&mut self.ledger.lanes) {
@@ -191,7 +197,6 @@ impl Service {
             quiet_until = lane.next_change().into_iter().chain(lane.next_take()).fold(quiet_until, Timestamp::min);
         }
         self.quiet_until = quiet_until;
-        now
     }
 
     /// Answers an attempt.

@@ -118,6 +118,7 @@ impl Engine {
     }
 
     /// Refuses a waiting call for want of room.
+    #[cold]
     fn give_way(&mut self, now: Timestamp, slot: Slot) {
         let call = self.calls.states[slot].call();
         let retry_at = match self.earliest_start(now, &call) {

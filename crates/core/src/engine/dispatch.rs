@@ -78,9 +78,16 @@ impl Engine {
 
     /// Does all that can be done at `now`.
     pub(super) fn dispatch(&mut self, now: Timestamp, rng: &mut dyn Rng) {
-        self.expire_leases(now);
-        self.release_delayed(now);
-        self.expire_waiting(now);
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        if due(self.attempts.next_expiry()) {
+            self.expire_leases(now);
+        }
+        if due(self.calls.next_delayed()) {
+            self.release_delayed(now);
+        }
+        if due(self.calls.next_too_late()) {
+            self.expire_waiting(now);
+        }
         self.next_start = None;
         for model in &mut self.models {
             model.blocked = false;
@@ -112,14 +119,18 @@ impl Engine {
         if core::mem::take(&mut self.holds) {
             self.held.fill(false);
         }
-        self.send_hedges(now, rng);
+        if due(self.attempts.next_hedge()) {
+            self.send_hedges(now, rng);
+        }
         self.history.look_away();
     }
 
     /// The first call of a model waits, and with it all the others.
     fn wait(&mut self, now: Timestamp, model: ModelId, slot: Slot, at: Option<Timestamp>) {
         self.model_mut(model).blocked = true;
-        self.hold(now, slot);
+        if self.models.len() > 1 {
+            self.hold(now, slot);
+        }
         if let Some(at) = at {
             self.next_start = sooner(self.next_start, at);
         }
@@ -127,10 +138,8 @@ impl Engine {
 
     /// Keeps the minute quotas that a stuck head waits for from the calls of other models behind it: they would take
     /// each token that flows in, and a large call would wait for ever. A pool closed for the day is kept from nobody.
+    #[inline(never)]
     fn hold(&mut self, now: Timestamp, slot: Slot) {
-        if self.models.len() < 2 {
-            return;
-        }
         let CallState { model, tokens, .. } = self.calls.states[slot];
         let own = self.model(model).candidates.own;
         for index in 0.. {
@@ -150,6 +159,7 @@ impl Engine {
     /// takes nothing the head could use. The most urgent call that the endpoint answers in time goes.
     ///
     /// Where none can go now: when the one that would could, or when it would be too late for that one and another's turn.
+    #[inline(never)]
     fn pass(&mut self, now: Timestamp, model: ModelId) -> Result<(), Option<Timestamp>> {
         let mut next = None;
         for index in 0.. {
@@ -255,7 +265,8 @@ impl Engine {
         self.endpoints[index].concurrency.start();
         self.changed();
         let expires = now.saturating_add(self.policy.queue().lease);
-        let hedge_at = if twin.is_none() { self.hedge_at(now, slot, endpoint) } else { None };
+        let may_hedge = twin.is_none() && self.policy.hedge().is_some();
+        let hedge_at = if may_hedge { self.hedge_at(now, slot, endpoint) } else { None };
         self.attempts.insert(AttemptState {
             id: attempt,
             call: id,
@@ -293,6 +304,7 @@ impl Engine {
     }
 
     /// Lets a call step aside until the endpoint with its prompt cache can start it; once.
+    #[cold]
     fn park(&mut self, slot: Slot, at: Timestamp) {
         self.unqueue(slot);
         self.calls.states[slot].parked = true;
@@ -300,6 +312,7 @@ impl Engine {
     }
 
     /// What was put off and is due goes back to its old place in the queue.
+    #[inline(never)]
     fn release_delayed(&mut self, now: Timestamp) {
         while let Some(slot) = self.calls.pop_delayed(now) {
             self.enqueue(slot);
@@ -307,6 +320,7 @@ impl Engine {
     }
 
     /// Refuses the waiting calls that can no longer be answered in time.
+    #[inline(never)]
     fn expire_waiting(&mut self, now: Timestamp) {
         while let Some(slot) = self.calls.pop_too_late(now) {
             let state = &self.calls.states[slot];

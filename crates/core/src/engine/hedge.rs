@@ -25,6 +25,7 @@ impl Engine {
 
     /// When the attempt that goes out to `endpoint` will be hedged unless it has ended. A call that a quota has refused is
     /// not hedged: it would press on the quota.
+    #[inline(never)]
     pub(super) fn hedge_at(&self, now: Timestamp, slot: Slot, endpoint: EndpointId) -> Option<Timestamp> {
         let hedge = self.policy.hedge()?;
         let state = &self.calls.states[slot];
@@ -38,6 +39,7 @@ impl Engine {
     }
 
     /// Hedges what is due, as far as nobody waits, the budgets last and an endpoint has room to spare.
+    #[inline(never)]
     pub(super) fn send_hedges(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         while let Some(attempt) = self.attempts.pop_hedge(now) {
             if attempt.abandoned || attempt.twin.is_some() || self.hedge_credit < ONE {
@@ -88,6 +90,7 @@ impl Engine {
     }
 
     /// One of a call's two attempts has ended. Returns whether the call goes on with the other; else that is given up.
+    #[inline(never)]
     pub(super) fn goes_on_with(&mut self, call: CallId, twin: AttemptId, class: OutcomeClass) -> bool {
         let Some(attempt) = self.attempts.get_mut(&twin) else { return false };
         attempt.twin = None;

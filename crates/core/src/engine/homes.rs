@@ -16,12 +16,14 @@ pub(super) struct Homes {
 
 impl Homes {
     /// Where the cache of `key` is, unless it was last used more than `ttl` ago.
+    #[inline(never)]
     pub(super) fn get(&self, key: u64, now: Timestamp, ttl: Duration) -> Option<EndpointId> {
         let (endpoint, used) = self.keys.get(&key)?;
         (now.saturating_since(*used) <= ttl).then_some(*endpoint)
     }
 
     /// A call of `key` goes to `endpoint`. Returns where its cache was, if that is another and no more than `ttl` ago.
+    #[inline(never)]
     pub(super) fn moved(
         &mut self,
         key: u64,

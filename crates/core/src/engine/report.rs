@@ -49,31 +49,10 @@ impl Engine {
             let limiter = &mut self.pools[usize::from(pool.0)];
             limiter.settle(now, Permit { at: attempt.started, tokens: attempt.tokens }, spent);
             match class {
-                OutcomeClass::Throttled(quota) => {
-                    let phases = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_some());
-                    let learned = limiter.refused(now, attempt.started, attempt.tokens, quota);
-                    let lost = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_none());
-                    if let Some(wait) = outcome.retry_after {
-                        limiter.pause(now.saturating_add(wait));
-                    }
-                    if let Some((quota, limit)) = learned {
-                        self.event(Event::LimitLearned { pool, quota, limit });
-                    }
-                    for (index, quota) in MINUTE_QUOTAS.into_iter().enumerate() {
-                        if phases[index] && lost[index] {
-                            self.event(Event::PhaseLost { pool, quota });
-                        }
-                    }
-                }
+                OutcomeClass::Throttled(quota) => self.refused(now, pool, &attempt, quota, outcome.retry_after),
                 OutcomeClass::Success => {
                     if let Some(quota) = limiter.accepted(attempt.started) {
-                        let phase = limiter.phase(quota);
-                        self.event(match phase {
-                            Some(MinutePhase { begins_us, within_us }) => {
-                                Event::PhaseLearned { pool, quota, begins_us, within_us }
-                            }
-                            None => Event::PhaseLost { pool, quota },
-                        });
+                        self.phase_moved(pool, quota);
                     }
                 }
                 _ => {}
@@ -116,6 +95,42 @@ impl Engine {
             }
         }
         self.conclude(now, slot, endpoint, outcome, rng);
+    }
+
+    /// A pool learns that an attempt of its was refused.
+    #[cold]
+    fn refused(
+        &mut self,
+        now: Timestamp,
+        pool: PoolId,
+        attempt: &AttemptState,
+        quota: Quota,
+        retry_after: Option<Duration>,
+    ) {
+        let limiter = &mut self.pools[usize::from(pool.0)];
+        let phases = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_some());
+        let learned = limiter.refused(now, attempt.started, attempt.tokens, quota);
+        let lost = MINUTE_QUOTAS.map(|quota| limiter.phase(quota).is_none());
+        if let Some(wait) = retry_after {
+            limiter.pause(now.saturating_add(wait));
+        }
+        if let Some((quota, limit)) = learned {
+            self.event(Event::LimitLearned { pool, quota, limit });
+        }
+        for (index, quota) in MINUTE_QUOTAS.into_iter().enumerate() {
+            if phases[index] && lost[index] {
+                self.event(Event::PhaseLost { pool, quota });
+            }
+        }
+    }
+
+    /// It showed when a pool's minutes begin, or that they do not.
+    #[cold]
+    fn phase_moved(&mut self, pool: PoolId, quota: Quota) {
+        self.event(match self.pools[usize::from(pool.0)].phase(quota) {
+            Some(MinutePhase { begins_us, within_us }) => Event::PhaseLearned { pool, quota, begins_us, within_us },
+            None => Event::PhaseLost { pool, quota },
+        });
     }
 
     /// The pools in which an attempt was reserved, one after the other.
@@ -205,11 +220,17 @@ impl Engine {
 
     /// Ends the call or plans its next attempt.
     fn conclude(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
-        let class = outcome.class;
-        if class == OutcomeClass::Success {
+        if outcome.class == OutcomeClass::Success {
             self.budget.success(now, self.calls.states[slot].charged());
             return self.end(now, slot, EndReason::Answered);
         }
+        self.fall_back(now, slot, endpoint, outcome, rng);
+    }
+
+    /// The same of an attempt that was not answered.
+    #[cold]
+    fn fall_back(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, outcome: Outcome, rng: &mut dyn Rng) {
+        let class = outcome.class;
         let retry = *self.policy.retry();
         let failed = EndReason::Failed { class };
         let backoff: Option<&Backoff> = match class {
@@ -280,6 +301,7 @@ impl Engine {
         if usable { self.enqueue(slot) } else { self.end(now, slot, failed) }
     }
 
+    #[inline(never)]
     pub(super) fn cancel(&mut self, now: Timestamp, slot: Slot) {
         self.abandon(slot);
         self.end(now, slot, EndReason::Cancelled);
@@ -304,6 +326,7 @@ impl Engine {
     }
 
     /// Takes back the permits of attempts that were never reported.
+    #[cold]
     pub(super) fn expire_leases(&mut self, now: Timestamp) {
         while let Some(attempt) = self.attempts.pop_expired(now) {
             let id = attempt.id;

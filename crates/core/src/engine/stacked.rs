@@ -14,6 +14,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
+    #[inline(never)]
     pub(super) fn note(&mut self, fingerprint: u64, now: Timestamp) {
         self.ended.insert(fingerprint, now);
         self.order.push_back((now, fingerprint));
@@ -28,6 +29,7 @@ impl Failures {
     }
 
     /// How long ago a call that asked the same ended without an answer, if that was lately. Says so once for each end.
+    #[inline(never)]
     pub(super) fn again(&mut self, fingerprint: u64, now: Timestamp) -> Option<Duration> {
         let since = now.saturating_since(self.ended.remove(&fingerprint)?);
         (since <= STACKED_WITHIN).then_some(since)

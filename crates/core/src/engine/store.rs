@@ -55,15 +55,20 @@ impl<T: Named + Copy> Store<T> {
                 slot
             }
             None => {
-                if self.items.len() == self.items.capacity() {
-                    self.items.reserve_exact((self.items.len() / 16).max(8));
-                }
-                self.items.push(item);
+                self.push(item);
                 u32::try_from(self.items.len() - 1).unwrap_or(NONE)
             }
         };
         self.index.insert(tag(item.name()), slot);
         slot
+    }
+
+    #[cold]
+    fn push(&mut self, item: T) {
+        if self.items.len() == self.items.capacity() {
+            self.items.reserve_exact((self.items.len() / 16).max(8));
+        }
+        self.items.push(item);
     }
 
     /// Takes out the item in a slot that is in use.
@@ -148,18 +153,23 @@ impl Table {
 
     fn insert(&mut self, tag: u32, slot: u32) {
         if (self.used + 1) * 2 > self.cells.len() {
-            let size = (self.cells.len() + self.cells.len() / 4).max(16);
-            let mut cells = Vec::new();
-            cells.reserve_exact(size);
-            cells.resize(size, EMPTY);
-            for cell in core::mem::replace(&mut self.cells, cells) {
-                if cell.slot != NONE {
-                    self.place(cell);
-                }
-            }
+            self.grow();
         }
         self.place(Cell { tag, slot });
         self.used += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let size = (self.cells.len() + self.cells.len() / 4).max(16);
+        let mut cells = Vec::new();
+        cells.reserve_exact(size);
+        cells.resize(size, EMPTY);
+        for cell in core::mem::replace(&mut self.cells, cells) {
+            if cell.slot != NONE {
+                self.place(cell);
+            }
+        }
     }
 
     fn place(&mut self, cell: Cell) {
