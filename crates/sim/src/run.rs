@@ -454,6 +454,7 @@ impl<'a> Player<'a> {
         }
     }
 
+    #[inline(never)]
     fn reach(&mut self, now: Timestamp, name: u64) {
         let Some(flight) = self.attempts.get_mut(name).filter(|flight| flight.stage == Stage::Reaching) else { return };
         let mut load = self.books.load(flight.call);
@@ -479,6 +480,7 @@ impl<'a> Player<'a> {
         }
     }
 
+    #[inline(never)]
     fn end(&mut self, now: Timestamp, name: u64) {
         let Some(flight) = self.attempts.get_mut(name).filter(|flight| flight.stage == Stage::Working) else { return };
         flight.stage = Stage::Returning;
