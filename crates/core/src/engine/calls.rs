@@ -8,6 +8,8 @@ use super::queue::Place;
 use super::store::{Named, Slot, Store};
 use super::tree::{Links, NONE, Node, Tree};
 use crate::budget::MilliTokens;
+#[cfg(doc)]
+use crate::defaults::MOST_TOKENS;
 use crate::policy::{EndpointId, ModelId};
 use crate::time::{Timestamp, micros};
 
@@ -20,6 +22,11 @@ const LONE: u8 = 16;
 const CHARGED: u8 = 32;
 /// It is counted among what its tenant holds.
 const HELD: u8 = 64;
+/// It has waited for its prompt cache already.
+const PARKED: u8 = 128;
+
+/// Stands for no endpoint.
+const NOWHERE: EndpointId = EndpointId(u16::MAX);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallPhase {
@@ -35,7 +42,7 @@ enum Stage {
     Out,
 }
 
-/// A call and what became of it so far. A million of them may wait, so this is kept small: 168 bytes. What a search through
+/// A call and what became of it so far. A million of them may wait, so this is kept small: 160 bytes. What a search through
 /// a tree looks at is side by side, since each node of a large one has to be fetched from far.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -53,11 +60,12 @@ pub(super) struct CallState {
     by_deadline: Links,
     charged: u32,
     deadline: Timestamp,
-    pub(super) tokens: u64,
     pub(super) submitted: Timestamp,
     affinity: u64,
     fingerprint: u64,
     delay: u64,
+    /// Nobody may wait with more than [`MOST_TOKENS`], which is far less than fits.
+    tokens: u32,
     /// The cap on its answer that it is sent with, where that is lower than its own; 0 for none.
     capped: u32,
     pub(super) tenant: TenantId,
@@ -66,14 +74,11 @@ pub(super) struct CallState {
     pub(super) attempts: u32,
     /// Of those, refused by quota.
     pub(super) throttled: u32,
-    /// Where the last attempt failed: other endpoints are tried first.
-    pub(super) failed_at: Option<EndpointId>,
+    failed_at: EndpointId,
     pub(super) model: ModelId,
     pub(super) label: LabelId,
     priority: u8,
     has: u8,
-    /// It has waited for its prompt cache already.
-    pub(super) parked: bool,
     stage: Stage,
 }
 
@@ -96,7 +101,7 @@ impl CallState {
         let flag = |there: bool, flag: u8| if there { flag } else { 0 };
         Self {
             id,
-            tokens,
+            tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             deadline: deadline.unwrap_or_default(),
             affinity: affinity.unwrap_or_default(),
             fingerprint: fingerprint.unwrap_or_default(),
@@ -116,7 +121,7 @@ impl CallState {
             by_time: Links::NEW,
             older: NONE,
             newer: NONE,
-            failed_at: None,
+            failed_at: NOWHERE,
             model,
             label,
             priority,
@@ -125,7 +130,6 @@ impl CallState {
                 | flag(max_tokens.is_some(), MAX_TOKENS)
                 | flag(fingerprint.is_some(), FINGERPRINT)
                 | flag(lone, LONE),
-            parked: false,
             // In no queue yet.
             stage: Stage::Out,
         }
@@ -135,7 +139,7 @@ impl CallState {
         Call {
             id: self.id,
             model: self.model,
-            tokens: self.tokens,
+            tokens: self.tokens(),
             deadline: self.deadline(),
             priority: self.priority,
             tenant: self.tenant,
@@ -146,6 +150,29 @@ impl CallState {
             fingerprint: self.fingerprint(),
             lone: self.has(LONE),
         }
+    }
+
+    /// The tokens that it is admitted with.
+    pub(super) const fn tokens(&self) -> u64 {
+        self.tokens as u64
+    }
+
+    /// Where the last attempt failed: other endpoints are tried first.
+    pub(super) fn failed_at(&self) -> Option<EndpointId> {
+        (self.failed_at != NOWHERE).then_some(self.failed_at)
+    }
+
+    pub(super) fn set_failed_at(&mut self, endpoint: Option<EndpointId>) {
+        self.failed_at = endpoint.unwrap_or(NOWHERE);
+    }
+
+    /// Whether it has waited for its prompt cache already.
+    pub(super) const fn parked(&self) -> bool {
+        self.has(PARKED)
+    }
+
+    pub(super) const fn set_parked(&mut self) {
+        self.has |= PARKED;
     }
 
     pub(super) const fn fingerprint(&self) -> Option<u64> {
@@ -204,7 +231,7 @@ impl CallState {
 
     /// It is sent with its own cap from now on.
     pub(super) fn lift_cap(&mut self) {
-        self.tokens = self.tokens.saturating_add(u64::from(self.max_tokens.saturating_sub(self.capped)));
+        self.tokens = self.tokens.saturating_add(self.max_tokens.saturating_sub(self.capped));
         self.capped = 0;
     }
 
@@ -404,8 +431,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_survives_its_packing_in_168_bytes() {
-        assert_eq!(size_of::<CallState>(), 168);
+    fn a_call_survives_its_packing_in_160_bytes() {
+        assert_eq!(size_of::<CallState>(), 160);
         let bare = Call::new(CallId(7), ModelId(3), 900).tenant(TenantId(5)).priority(2).label(LabelId(4));
         let zero = bare.deadline(Timestamp::ZERO).affinity(0, 11).max_tokens(0).fingerprint(0).lone();
         for call in [bare, zero] {

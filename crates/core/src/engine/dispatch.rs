@@ -140,7 +140,8 @@ impl Engine {
     /// each token that flows in, and a large call would wait for ever. A pool closed for the day is kept from nobody.
     #[inline(never)]
     fn hold(&mut self, now: Timestamp, slot: Slot) {
-        let CallState { model, tokens, .. } = self.calls.states[slot];
+        let state = &self.calls.states[slot];
+        let (model, tokens) = (state.model, state.tokens());
         let own = self.model(model).candidates.own;
         for index in 0.. {
             let Some(endpoint) = self.model(model).candidates.endpoints[..own].get(index).copied() else { break };
@@ -249,8 +250,8 @@ impl Engine {
             state.out(attempt);
         }
         let (number, submitted, capped) = (state.attempts, state.submitted, state.capped());
-        let (affinity, max_tokens) = (state.affinity(), state.max_tokens());
-        let CallState { id, tokens, tenant, model, .. } = *state;
+        let (affinity, max_tokens, tokens) = (state.affinity(), state.max_tokens(), state.tokens());
+        let CallState { id, tenant, model, .. } = *state;
         let index = usize::from(endpoint.0);
         for pool in &self.policy.endpoints()[index].pools {
             self.pools[usize::from(pool.0)].reserve(now, tokens);
@@ -307,7 +308,7 @@ impl Engine {
     #[cold]
     fn park(&mut self, slot: Slot, at: Timestamp) {
         self.unqueue(slot);
-        self.calls.states[slot].parked = true;
+        self.calls.states[slot].set_parked();
         self.put_off(slot, at);
     }
 

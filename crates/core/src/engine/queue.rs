@@ -153,7 +153,7 @@ impl Queue {
     }
 
     pub(super) fn insert(&mut self, calls: &mut Store<CallState>, call: u32, weight: u32) {
-        let CallState { tenant, tokens, .. } = calls[call];
+        let (tenant, tokens) = (calls[call].tenant, calls[call].tokens());
         let floor = self.floor();
         let slot = match self.tenants.find(u64::from(tenant.0)) {
             Some(slot) => {
@@ -186,7 +186,7 @@ impl Queue {
 
     /// Takes a call out, whether it is sent or ended.
     pub(super) fn remove(&mut self, calls: &mut Store<CallState>, call: u32) {
-        let CallState { tenant, tokens, .. } = calls[call];
+        let (tenant, tokens) = (calls[call].tenant, calls[call].tokens());
         let Some(slot) = self.tenants.find(u64::from(tenant.0)) else { return };
         let state = &mut self.tenants[slot];
         if !state.calls.remove(calls, call) {

@@ -124,7 +124,8 @@ impl Engine {
         let mut all: Vec<(u64, CallId)> = Vec::new();
         self.calls.states.for_each(|state| {
             state.tenant = tenant(tenants, state.tenant);
-            state.failed_at = state.failed_at.and_then(|endpoint| place_of(endpoints, endpoint.0)).map(EndpointId);
+            let failed_at = state.failed_at().and_then(|endpoint| place_of(endpoints, endpoint.0));
+            state.set_failed_at(failed_at.map(EndpointId));
             all.push((state.place.1, state.id));
         });
         // In the order of submission, so that whoever came last still gives way first.

@@ -256,7 +256,7 @@ impl Engine {
         if exhausted {
             return self.end(now, slot, failed);
         }
-        state.failed_at = Some(endpoint);
+        state.set_failed_at(Some(endpoint));
         let delay = match backoff {
             Some(backoff) => {
                 backoff.delay(state.attempts - state.throttled - 1, state.delay(), outcome.retry_after, rng)
@@ -290,7 +290,7 @@ impl Engine {
     /// work, so it costs the budget nothing; each endpoint can do it to a call once.
     fn reroute(&mut self, now: Timestamp, slot: Slot, endpoint: EndpointId, failed: EndReason) {
         let state = &mut self.calls.states[slot];
-        state.failed_at = Some(endpoint);
+        state.set_failed_at(Some(endpoint));
         let model = state.model;
         let usable = self
             .model(model)

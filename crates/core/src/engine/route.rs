@@ -127,7 +127,8 @@ impl Engine {
     /// the call within their patience. Takes one draw where several can start it now.
     pub(super) fn route(&mut self, now: Timestamp, slot: Slot, rng: &mut dyn Rng) -> Route {
         let state = &self.calls.states[slot];
-        let CallState { id, model, tokens, submitted, failed_at, parked, cached_tokens, .. } = *state;
+        let CallState { id, model, submitted, cached_tokens, .. } = *state;
+        let (tokens, failed_at, parked) = (state.tokens(), state.failed_at(), state.parked());
         let home = state.affinity().and_then(|key| self.homes.get(key, now, self.policy.router().affinity_ttl));
         let mut home_at = None;
         let due = self.due(model, state.deadline(), submitted, state.max_tokens());

@@ -14,7 +14,7 @@ pub(super) trait Named {
     fn name(&self) -> u64;
 }
 
-/// A slab with an index. Memory: one item and at most 24 bytes for each of the most items it ever held at once, and a
+/// A slab with an index. Memory: one item and at most 21 bytes for each of the most items it ever held at once, and a
 /// sixteenth in reserve. Nothing is given back before the store itself is, so it allocates nothing once it has grown.
 ///
 /// Whoever remembers the number of a slot forgets it when the item is removed: the slot is used again.
@@ -120,7 +120,7 @@ struct Cell {
 
 const EMPTY: Cell = Cell { tag: 0, slot: NONE };
 
-/// A hash table of slots with linear probing, filled to half at most, so that what
+/// A hash table of slots with linear probing, filled to three fifths at most, so that what
 /// is looked for is next to where it would be. It grows by a quarter at a time, so that
 /// it holds little room in reserve, and closes the gap of whatever is removed, so that it never has to be cleaned.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ impl Table {
     }
 
     fn insert(&mut self, tag: u32, slot: u32) {
-        if (self.used + 1) * 2 > self.cells.len() {
+        if (self.used + 1) * 5 > self.cells.len() * 3 {
             self.grow();
         }
         self.place(Cell { tag, slot });
