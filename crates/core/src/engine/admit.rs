@@ -93,7 +93,10 @@ impl Engine {
         });
         let certain = now.plus_micros(if young { by_quotas } else { drain });
         // Most calls may wait for some endpoint, whichever is the earliest.
-        if !full && target.is_none() && latest.is_some_and(|latest| certain <= latest && self.starts_by(now, call, latest)) {
+        if !full
+            && target.is_none()
+            && latest.is_some_and(|latest| certain <= latest && self.starts_by(now, call, latest))
+        {
             return Ok(None);
         }
         let earliest = self.earliest_start(now, call)?;
@@ -303,8 +306,7 @@ impl Engine {
     pub(super) fn latest_start_at(&self, endpoint: EndpointId, due: &Due) -> Option<Timestamp> {
         let allowance = self.allowance_at(endpoint, due).saturating_sub(due.forgone);
         let latest = Timestamp::from_micros(due.deadline?.as_micros().saturating_sub(allowance));
-        let may_try =
-            || latest < due.submitted && self.endpoints[usize::from(endpoint.0)].concurrency.in_flight() == 0;
+        let may_try = || latest < due.submitted && self.endpoints[usize::from(endpoint.0)].concurrency.in_flight() == 0;
         Some(if may_try() { due.submitted } else { latest })
     }
 }
