@@ -4,18 +4,19 @@
 //! requests a second. On Linux the time is that on the processor, so that whatever else runs matters less; elsewhere it is wall
 //! time.
 //!
-//! Found on 2026-11-28 on two x86-64 cores with nothing else at work (`--profile bench`: thin LTO, one codegen unit), the
-//! median of three runs. The processor's clock counts in steps of 4 ms, so an hour's figure may be off by 4 %:
+//! Found on 2026-11-29 on two x86-64 cores with nothing else at work (`--profile bench`: fat LTO, one codegen unit), the
+//! middle one of three runs:
 //!
 //! | load | attempts a second, sluicegate | round robin | calls a second of the fair queue |
 //! |---|---:|---:|---:|
-//! | 1 h, half the quota | 1,152,000 | 3,457,000 | 5,411,000 |
-//! | 1 h, 1.5 times the quota | 794,000 (1,202,000 calls, three in ten of them refused) | 5,770,000 | 954,000 |
-//! | 24 h, 0.83 of the quota | 1,123,000 (2.3 s) | 3,090,000 | 3,930,000 |
+//! | 1 h, half the quota | 1,440,000 | 3,950,000 | 5,410,000 |
+//! | 1 h, 1.5 times the quota | 1,014,000 (1,537,000 calls, three in ten of them refused) | 5,770,000 | 953,000 |
+//! | 24 h, 0.83 of the quota | 1,369,000 (1.9 s) | 3,232,000 | 4,445,000 |
 //!
-//! Above the quota three calls are decided about for every two attempts, so that attempts alone fall short of a million there.
-//! By callgrind an attempt takes 14,800 instructions then (`--toggle-collect='*run_calls*'`, line tables on), four fifths of
-//! them the engine's. What an attempt allocates is held by `tests/allocations.rs`.
+//! Above the quota three calls are decided about for every two attempts. By callgrind an attempt takes 13,200 instructions
+//! then (`--toggle-collect='*run_calls*'`, thin LTO, line tables on), three quarters of them the engine's. They are spread
+//! over more code than a processor's first cache holds: where the linker puts what moves the figures by 2 %, and what is
+//! seldom run is best kept out of line. What an attempt allocates is held by `tests/allocations.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "this program measures time")]
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures for people")]
@@ -28,8 +29,8 @@ use sluicegate_sim::{
 
 const SECOND: u64 = 1_000_000;
 
-/// Each case is played so often; the median counts.
-const ROUNDS: usize = 5;
+/// Each case is played so often and the mean counts, since the processor's clock counts in steps of 4 ms.
+const ROUNDS: u32 = 15;
 
 struct Watch(Instant, Option<f64>);
 
@@ -68,17 +69,18 @@ fn scenario(requests_per_minute: u64, per_1000_s: u64, measured_s: u64) -> Scena
     scenario
 }
 
-/// Plays a case a few times with calls of its own; answers what it made and the median of the seconds that took.
+/// Plays a case a few times with calls of its own; answers what it made and the mean of the seconds that took.
 fn timed<T>(arrivals: &[Arrival], mut play: impl FnMut(Vec<Arrival>) -> T) -> (T, f64) {
-    let mut seconds = Vec::new();
+    let mut seconds = 0.0;
+    let mut round = 0;
     loop {
         let own = arrivals.to_vec();
         let start = Watch::start();
         let made = play(own);
-        seconds.push(start.seconds());
-        if seconds.len() == ROUNDS {
-            seconds.sort_by(f64::total_cmp);
-            return (made, seconds[ROUNDS / 2]);
+        seconds += start.seconds();
+        round += 1;
+        if round == ROUNDS {
+            return (made, seconds / f64::from(ROUNDS));
         }
     }
 }

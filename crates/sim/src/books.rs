@@ -152,7 +152,7 @@ impl Books {
     /// The report.
     pub(crate) fn report(&self, scenario: &Scenario, client: &str, lanes: &[LaneLedger]) -> Report {
         let names = &scenario.workload.tenants;
-        let mut all = Sums::default();
+        let mut all = Sums::with_room(self.records.len());
         let mut tenants = vec![Sums::default(); if names.len() > 1 { names.len() } else { 0 }];
         for (arrival, record) in self.arrivals.iter().zip(&self.records) {
             if scenario.measures(arrival) {
@@ -186,6 +186,10 @@ struct Sums {
 }
 
 impl Sums {
+    fn with_room(calls: usize) -> Self {
+        Self { waits: Vec::with_capacity(calls), services: Vec::with_capacity(calls), ..Self::default() }
+    }
+
     fn add(&mut self, arrival: &Arrival, record: &Record, due: u64) {
         let figures = &mut self.figures;
         figures.calls += 1;

@@ -52,13 +52,12 @@ impl Engine {
         let step = u64::from(u8::MAX - call.priority).saturating_mul(micros(self.policy.queue().priority_step));
         let place = (now.as_micros().saturating_add(step), self.next_order);
         self.next_order += 1;
-        let state = CallState::new(&call, now, place, capped);
         if call.deadline.is_some_and(|deadline| deadline <= now) {
-            return self.ended(now, &state, EndReason::Expired);
+            return self.turned_away(now, &call, EndReason::Expired);
         }
         let mut latest = self.latest_start(&call, now);
         match self.admit(now, &call, latest) {
-            Err((why, retry_at)) => return self.ended(now, &state, EndReason::Refused { why, retry_at }),
+            Err((why, retry_at)) => return self.turned_away(now, &call, EndReason::Refused { why, retry_at }),
             Ok(Some(other)) => {
                 self.give_way(now, other);
                 // The queue may be empty now.
@@ -66,8 +65,13 @@ impl Engine {
             }
             Ok(None) => {}
         }
-        let slot = self.calls.states.insert(state);
+        let slot = self.calls.states.insert(CallState::new(&call, now, place, capped));
         self.enqueue_until(slot, latest);
+    }
+
+    /// A call that never waited has ended.
+    fn turned_away(&mut self, now: Timestamp, call: &Call, reason: EndReason) {
+        self.ended(now, call.id, call.fingerprint, (now, 0), reason);
     }
 
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take

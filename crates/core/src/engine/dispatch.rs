@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::event::Event;
-use super::io::{AttemptId, Decision, EndReason, Refusal};
+use super::io::{AttemptId, CallId, Decision, EndReason, Refusal};
 use super::queue::Place;
 use super::route::{Route, sooner};
 use super::start::Start;
@@ -59,21 +59,27 @@ impl Engine {
         self.unqueue(slot);
         self.calls.release(slot);
         let state = self.calls.states.remove(slot);
-        self.ended(now, &state, reason);
+        self.ended(now, state.id, state.fingerprint(), (state.submitted, state.attempts), reason);
     }
 
     /// A call that is in no queue and under no name any more has ended.
-    pub(super) fn ended(&mut self, now: Timestamp, state: &CallState, reason: EndReason) {
-        let id = state.id;
+    pub(super) fn ended(
+        &mut self,
+        now: Timestamp,
+        id: CallId,
+        fingerprint: Option<u64>,
+        (submitted, attempts): (Timestamp, u32),
+        reason: EndReason,
+    ) {
         self.decisions.push_back(Decision::End { call: id, reason });
-        let took = now.saturating_since(state.submitted);
-        if let Some(fingerprint) = state.fingerprint()
+        let took = now.saturating_since(submitted);
+        if let Some(fingerprint) = fingerprint
             && !matches!(reason, EndReason::Answered | EndReason::Cancelled)
         {
             self.failures.note(fingerprint, now);
         }
-        self.history.ended(now, id, reason, state.attempts);
-        self.event(Event::Ended { call: id, reason, attempts: state.attempts, took });
+        self.history.ended(now, id, reason, attempts);
+        self.event(Event::Ended { call: id, reason, attempts, took });
     }
 
     /// Does all that can be done at `now`.
@@ -194,7 +200,10 @@ impl Engine {
         let within = head.deadline()?.saturating_since(head.submitted);
         let forgone = self.due(model, head.deadline(), head.submitted, head.max_tokens()).forgone;
         let forgone = Duration::from_micros(forgone);
-        let found = times.allowances(within).filter_map(|allowance| {
+        // Where all calls are of one class, its times are those of all.
+        let mut before = None;
+        let allowances = times.allowances(within).filter(|allowance| before.replace(*allowance) != Some(*allowance));
+        let found = allowances.filter_map(|allowance| {
             let mut from = now.saturating_add(allowance.saturating_sub(forgone));
             for _ in 0..PASSING_LOOKED_AT {
                 let slot = queue.due_from(&self.calls.states, from)?;
