@@ -87,6 +87,10 @@ impl Engine {
         if !full && call.deadline.is_none() && target.is_none() {
             return self.some_start(now, call).map(|()| None);
         }
+        // The limits of now, also of pools that nobody asked of late.
+        for pool in &self.models[usize::from(call.model.0)].candidates.pools {
+            self.pools[usize::from(pool.0)].catch_up(now);
+        }
         let ahead = self.ahead(call);
         let by_quotas = self.drain_by_quotas(call, ahead);
         let drain = by_quotas.max(self.drain_by_slots(call, now, ahead));

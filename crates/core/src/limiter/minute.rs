@@ -417,7 +417,7 @@ impl MinuteQuota {
     }
 
     /// Raises a lowered limit and the credit with the time that passed without a refusal.
-    fn recover(&mut self, now: Timestamp) {
+    pub(super) fn recover(&mut self, now: Timestamp) {
         if now >= self.still_until {
             self.raise(now);
         }

@@ -468,6 +468,12 @@ impl Limiter {
         limit.map_or(0, |limit| used.saturating_add(more).saturating_mul(1_000) / limit.max(1))
     }
 
+    /// Raises what was lowered with the time that passed, as every question does.
+    pub(crate) fn catch_up(&mut self, now: Timestamp) {
+        self.requests.recover(now);
+        self.tokens.recover(now);
+    }
+
     /// The limit in force: declared, or lowered or learned after refusals.
     #[must_use]
     pub const fn limit(&self, quota: Quota) -> Option<u64> {
