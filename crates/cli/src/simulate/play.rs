@@ -10,7 +10,7 @@ use super::figures::{Median, Row};
 use super::recovery::full_after;
 
 /// Calls for which the best that any schedule could do is worked out at most: its cost grows faster than their number.
-const MOST_BOUND_CALLS: usize = 20_000;
+const MOST_BOUND_CALLS: usize = 50_000;
 /// Pieces of trouble in a Region for which it is, likewise.
 const MOST_BOUND_TROUBLE: usize = 100;
 /// The seed under which it is worked out, and a run kept second by second: for every seed it would take longer than the runs.
