@@ -1,4 +1,4 @@
-//! How fast the simulator is: `cargo run --release -p sluicegate-sim --example speed`.
+//! How fast the simulator is: `cargo run --profile bench -p sluicegate-sim --example speed`.
 //!
 //! Prints attempts and calls per second of one core, for a simulated hour below and above the quota, and for a day at 30
 //! requests a second. On Linux the time is that on the processor, so that whatever else runs matters less; elsewhere it is wall

@@ -1,10 +1,15 @@
 //! Distributions given as a few quantiles, drawn from by integer arithmetic.
 
-use serde::{Deserialize, Serialize};
+use core::fmt;
+
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A distribution of whole numbers: pairs of (permille, value), straight lines between them.
 ///
-/// The first permille is 0 and the last is 1000; permilles rise and values never fall.
+/// The first permille is 0 and the last is 1000; permilles rise and values never fall. Written as those pairs; a single
+/// number, which is read as well, is the value of every draw.
 ///
 /// ```
 /// use sluicegate_sim::Quantiles;
@@ -14,9 +19,37 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(sizes.value(u64::MAX / 2 + 1), 20);
 /// assert_eq!(sizes.value(u64::MAX), 99);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Quantiles(Vec<(u32, u64)>);
+
+impl<'de> Deserialize<'de> for Quantiles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrPairs)
+    }
+}
+
+struct NumberOrPairs;
+
+impl<'de> Visitor<'de> for NumberOrPairs {
+    type Value = Quantiles;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or pairs of a permille and a value such as [[0, 10], [1000, 100]]")
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Quantiles, E> {
+        Ok(Quantiles::constant(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Quantiles, E> {
+        u64::try_from(value).map(Quantiles::constant).map_err(|_| E::invalid_value(Unexpected::Signed(value), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, pairs: A) -> Result<Quantiles, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(pairs)).map(Quantiles)
+    }
+}
 
 /// Bits of a draw that are used: enough for any table in permille, and no product overflows 128 bits.
 const DRAW_BITS: u32 = 32;
@@ -122,6 +155,17 @@ mod tests {
             assert!(table.is_in_order());
             assert!(table.value(u64::MAX / 1000 * 500).abs_diff(p50) <= 1);
             assert!(table.value(u64::MAX / 1000 * 990).abs_diff(p99) <= 1);
+        }
+    }
+
+    #[test]
+    fn a_number_stands_for_every_draw_and_anything_else_is_told() {
+        let read = |text: &str| serde_json::from_str::<Quantiles>(text).map_err(|error| error.to_string());
+        assert_eq!(read("7"), Ok(Quantiles::constant(7)));
+        assert_eq!(read("[[0, 1], [1000, 9]]"), Ok(Quantiles::new(vec![(0, 1), (1000, 9)])));
+        for (text, what) in [("-3", "integer `-3`"), ("\"7\"", "string"), ("0.5", "floating point")] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(what) && error.contains("[[0, 10], [1000, 100]]"), "{error}");
         }
     }
 

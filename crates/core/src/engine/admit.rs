@@ -71,7 +71,7 @@ impl Engine {
 
     /// A call that never waited has ended.
     fn turned_away(&mut self, now: Timestamp, call: &Call, reason: EndReason) {
-        self.ended(now, call.id, call.fingerprint, (now, 0), reason);
+        self.ended(now, call.id, call.fingerprint, now, 0, reason);
     }
 
     /// What can be known already when a call comes in: it is too large, the queue is full, or those before it take

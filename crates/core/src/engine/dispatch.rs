@@ -59,7 +59,7 @@ impl Engine {
         self.unqueue(slot);
         self.calls.release(slot);
         let state = self.calls.states.remove(slot);
-        self.ended(now, state.id, state.fingerprint(), (state.submitted, state.attempts), reason);
+        self.ended(now, state.id, state.fingerprint(), state.submitted, state.attempts, reason);
     }
 
     /// A call that is in no queue and under no name any more has ended.
@@ -68,7 +68,8 @@ impl Engine {
         now: Timestamp,
         id: CallId,
         fingerprint: Option<u64>,
-        (submitted, attempts): (Timestamp, u32),
+        submitted: Timestamp,
+        attempts: u32,
         reason: EndReason,
     ) {
         self.decisions.push_back(Decision::End { call: id, reason });
