@@ -5,12 +5,13 @@
 //! time.
 //!
 //! Found on 2026-11-29 on two x86-64 cores with nothing else at work (`--profile bench`: fat LTO, one codegen unit), the
-//! middle one of three runs, and of nine above the quota, where they gave 985,000 to 1,061,000:
+//! middle one of three runs, and of five above the quota, where they gave 1,025,000 to 1,057,000; nine runs of another link of
+//! the same code had given 985,000 to 1,061,000 there:
 //!
 //! | load | attempts a second, sluicegate | round robin | calls a second of the fair queue |
 //! |---|---:|---:|---:|
 //! | 1 h, half the quota | 1,492,000 | 3,950,000 | 5,410,000 |
-//! | 1 h, 1.5 times the quota | 1,007,000 (1,525,000 calls, three in ten of them refused) | 5,770,000 | 953,000 |
+//! | 1 h, 1.5 times the quota | 1,053,000 (1,596,000 calls, three in ten of them refused) | 5,770,000 | 953,000 |
 //! | 24 h, 0.83 of the quota | 1,370,000 (1.9 s) | 3,232,000 | 4,445,000 |
 //!
 //! Above the quota three calls are decided about for every two attempts. By callgrind an attempt takes 13,300 instructions
